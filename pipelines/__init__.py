@@ -1,0 +1,1 @@
+"""Video files in, tensors out: clip plans, compressed features, sound, records, `tf.data` inputs."""

@@ -1,0 +1,27 @@
+"""Mistakes of the user, told in one sentence instead of a traceback."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend. The message names the file or setting, what is wrong and what to do."""
+
+
+class VideoError(UserError):
+    """A video that cannot be used: unreadable, without pictures, or shorter than one clip."""
+
+
+def run_command(body: Callable[[], int | None]) -> int:
+    """Runs the body of a command and turns a user's mistake into one line on stderr.
+
+    Returns the exit code: that of `body` (None counts as 0), 2 for a `UserError`, 130 for Ctrl-C.
+    """
+    try:
+        return body() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130

@@ -1,0 +1,88 @@
+"""What is taken from a video and at which size: the settings that a feature folder and a model share."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from pipelines.clips import cells
+from pipelines.errors import UserError
+
+MOTION_MODES = ("auto", "direct", "transcode")
+MD_UNITS_PER_PIXEL = 16  # motion displacements are kept as int16 sixteenths of a canvas pixel
+RESIDUAL_OFFSET = 128  # residuals are kept as uint8 around this value; what exceeds [-128, 127] is clipped
+MEL_BINS, MEL_FRAMES = 40, 200  # paper, section 3.3.2
+MACROBLOCK = 16
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """Settings of the streaming pass. Sizes are sides of the central square, in pixels."""
+
+    clip_frames: int = 16
+    """F, pictures in a clip."""
+    clip_step: int = 1
+    """Source frames from one picture of a clip to the next."""
+    canvas: int = 224
+    """Side on which motion is measured; the motion grid is canvas/16 wide and high."""
+    md_frames: int = 0
+    """P-frames a clip that feed the MD sampler; 0 for all of them."""
+    residual_frames: int = 4
+    """P-frames a clip that feed the RGB-R sampler; 0 for all of them."""
+    residual_size: int = 112
+    """Side of the RGB residuals."""
+    iframe_size: int = 112
+    """Side of the I-frame."""
+    motion: str = "auto"
+    """direct: vectors of the stream as it is. transcode: re-coded in memory to MPEG-4 with P-frames
+    only and a key frame every 12. auto: direct where a stream has I- and P-frames only, else transcode."""
+    jpeg_quality: int = 90
+    """Quality of the stored residual and I-frame JPEGs, 1-100."""
+
+    def __post_init__(self):
+        for name in ("clip_frames", "clip_step", "canvas", "residual_size", "iframe_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"features.{name}: {getattr(self, name)} is not a positive number")
+        for name in ("md_frames", "residual_frames"):
+            if getattr(self, name) < 0:
+                raise UserError(f"features.{name}: {getattr(self, name)} is negative; 0 means all P-frames")
+        if self.canvas % MACROBLOCK:
+            raise UserError(f"features.canvas: {self.canvas} is not a multiple of {MACROBLOCK}")
+        if self.motion not in MOTION_MODES:
+            raise UserError(f"features.motion: '{self.motion}' is none of {', '.join(MOTION_MODES)}")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise UserError(f"features.jpeg_quality: {self.jpeg_quality} is not within 1-100")
+
+    @property
+    def span(self) -> int:
+        """Source frames of a clip."""
+        return self.clip_frames * self.clip_step
+
+    @property
+    def grid(self) -> int:
+        """Side of the motion grid, in cells of 16x16 canvas pixels."""
+        return self.canvas // MACROBLOCK
+
+    @property
+    def md_cells(self) -> int:
+        """P, the most P-frames a clip that feed the MD sampler."""
+        return len(cells(self.span, self.md_frames)) - 1
+
+    @property
+    def residual_cells(self) -> int:
+        """The most P-frames a clip that feed the RGB-R sampler."""
+        return len(cells(self.span, self.residual_frames)) - 1
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that differ when any setting differs."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def settings_from_dict(values: dict) -> FeatureSettings:
+    """Settings from plain data; an unknown key is an error."""
+    known = {field.name for field in dataclasses.fields(FeatureSettings)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UserError(f"features: unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}")
+    return FeatureSettings(**values)

@@ -1,0 +1,1 @@
+"""Networks as Keras models: clip classifiers and samplers."""

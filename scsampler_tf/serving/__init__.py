@@ -1,0 +1,1 @@
+"""Serving: a client of the REST interface of TF-Serving and a local server that speaks it."""
