@@ -26,8 +26,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files; results are ordinary ones
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; results are ordinary ones
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,1 +1,1 @@
-"""SCSampler (Korbar, Tran, Torresani, ICCV 2019) on Keras: score every clip cheaply, classify only the salient."""
+"""SCSampler (Korbar, Tran, Torresani, ICCV 2019) on Keras: score all clips, classify the salient."""

@@ -1,0 +1,238 @@
+"""Videos of a manifest to features: one streaming pass a file, TFRecord shards and an index.
+
+    python -m pipelines.prepare --manifest videos.csv --out features --workers 2
+
+A killed run goes on where it stopped; files that cannot be used are listed with their reasons and
+never stop the batch.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipelines.compressed import CompressedVideo
+from pipelines.errors import UserError, VideoError, run_command
+from pipelines.files import make_folder, read_json, write_json, written_whole
+from pipelines.index import INDEX_NAME, FeatureIndex, VideoRecord, require_same
+from pipelines.manifest import Refusal, Row, hold_out_validation, read_manifest
+from pipelines.settings import FeatureSettings, settings_from_dict
+from pipelines.wire import pack_log_mel, pack_md, pack_strip
+from pipelines.workers import WorkerCrash, run_jobs
+
+SETTINGS_NAME = "settings.json"
+CLIPS_AT_ONCE = 32  # log-mel windows are computed in batches of this many clips
+
+
+def prepare(
+    manifest: str | Path,
+    out: str | Path,
+    settings: FeatureSettings,
+    workers: int,
+    seed: int = 0,
+    quiet: bool = False,
+) -> FeatureIndex:
+    """Extracts the features of every row into `out` and returns the index written there.
+
+    `seed` draws the validation split where the manifest has none. Raises `UserError` when nothing in
+    the manifest is usable, or when `out` holds features of other settings.
+    """
+    rows, refused = read_manifest(manifest)
+    rows, validation = hold_out_validation(rows, seed)
+    out = make_folder(out)
+    claim_folder(out, settings)
+    jobs = [(row, out, settings) for row in rows if not _is_done(row, out)]
+    progress = tqdm(
+        run_jobs(extract_video, jobs, workers),
+        "features",
+        total=len(rows),
+        initial=len(rows) - len(jobs),
+        unit="video",
+        disable=quiet,
+    )
+    for (row, _, _), result in progress:
+        if isinstance(result, WorkerCrash):
+            _note(row, out, {"status": "refused", "reason": str(result)})
+    index = _collect(rows, refused, out, settings, validation)
+    if not index.videos:
+        raise UserError(f"{manifest}: none of its videos is usable; first: {index.refused[0].reason}")
+    write_json(out / INDEX_NAME, index.to_dict())
+    return index
+
+
+def claim_folder(out: Path, settings: FeatureSettings) -> None:
+    """Writes the settings into a new folder, or refuses a folder that was begun with other ones."""
+    if (out / SETTINGS_NAME).exists():
+        require_same(settings_from_dict(read_json(out / SETTINGS_NAME)), settings, str(out))
+    else:
+        write_json(out / SETTINGS_NAME, dataclasses.asdict(settings))
+
+
+def extract_video(job: tuple[Row, Path, FeatureSettings]) -> None:
+    """One video's shard and note; a video that cannot be used gets a note with the reason."""
+    row, out, settings = job
+    try:
+        note = {"status": "ok", **dataclasses.asdict(_write_features(row, out, settings))}
+    except VideoError as error:
+        note = {"status": "refused", "reason": str(error)}
+    _note(row, out, note)
+
+
+def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoRecord:
+    from pipelines.records import write_shard  # TensorFlow, needed only where features are written
+
+    video = CompressedVideo(row.path, settings)
+    shard = Path("shards") / row.video_id[-2:] / f"{row.video_id}.tfrecord"
+    heard = []
+    with written_whole(out / shard) as temporary:
+        clips = write_shard(str(temporary), _clip_records(row, video, settings, heard))
+    times = video.timing
+    return VideoRecord(
+        video_id=row.video_id,
+        path=str(row.path),
+        label=row.label,
+        split=row.split,
+        clips=clips,
+        frames=times.count,
+        fps=times.fps,
+        duration_s=times.seconds(times.count),
+        has_audio=any(heard),
+        codec=video.stream.codec,
+        policy=video.policy,
+        shard=str(shard),
+        timing=times.to_dict(),
+        segments=[list(bounds) for bounds in row.segments] if row.segments else None,
+        damage=video.damage,
+    )
+
+
+def _clip_records(row: Row, video: CompressedVideo, settings: FeatureSettings, heard: list) -> Iterator:
+    from pipelines.records import ClipRecord
+
+    quality = settings.jpeg_quality
+    for clip, mel in clips_with_sound(row.path, video, settings):
+        heard.append(mel is not None)
+        yield ClipRecord(
+            video_id=row.video_id,
+            clip=clip.index,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            md=pack_md(clip.md),
+            rgb_r=pack_strip(clip.rgb_r, quality),
+            iframe=pack_strip(clip.iframe[None], quality),
+            log_mel=pack_log_mel(mel),
+        )
+
+
+def clips_with_sound(path: Path, video: CompressedVideo, settings: FeatureSettings) -> Iterator[tuple]:
+    """(clip features, log-mel `[40, 200]` or None) of every clip, in one pass over picture and sound each."""
+    from pipelines.log_mel import clip_log_mels, mel_plan
+
+    clips = video.clips()
+    group = list(itertools.islice(clips, CLIPS_AT_ONCE))
+    reader = plan = None
+    if group and video.stream.has_audio:
+        plan = mel_plan(settings.span / video.timing.fps)
+        reader = _open_sound(path, plan.rate, video)
+    try:
+        while group:
+            times = [(clip.start_s, clip.end_s) for clip in group]
+            mels = clip_log_mels(reader, plan, times) if reader else [None] * len(group)
+            yield from zip(group, mels, strict=True)
+            group = list(itertools.islice(clips, CLIPS_AT_ONCE))
+    finally:
+        if reader:
+            reader.__exit__()
+
+
+def _open_sound(path: Path, rate: int, video: CompressedVideo):
+    from pipelines.audio import SoundReader
+
+    first = video.timing.pts[0]
+    return SoundReader(path, rate, 0.0 if first is None else float(first * video.timing.time_base))
+
+
+def _note_path(row: Row, out: Path) -> Path:
+    return out / "videos" / row.video_id[-2:] / f"{row.video_id}.json"
+
+
+def _fingerprint(path: Path) -> list | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _note(row: Row, out: Path, values: dict) -> None:
+    write_json(_note_path(row, out), {"source": _fingerprint(row.path), **values})
+
+
+def _is_done(row: Row, out: Path) -> bool:
+    path = _note_path(row, out)
+    if not path.exists():
+        return False
+    note = read_json(path)
+    shard_there = note["status"] != "ok" or (out / note["shard"]).exists()
+    return shard_there and note["source"] == _fingerprint(row.path)
+
+
+def _collect(rows, refused, out: Path, settings: FeatureSettings, validation: str) -> FeatureIndex:
+    videos, refused = [], list(refused)
+    for row in rows:
+        note = read_json(_note_path(row, out))
+        status, _ = note.pop("status"), note.pop("source")
+        if status == "ok":
+            # label, split and segments are the manifest's of today, not those of an earlier run
+            segments = [list(bounds) for bounds in row.segments] if row.segments else None
+            videos.append(
+                VideoRecord(**{**note, "label": row.label, "split": row.split, "segments": segments})
+            )
+        else:
+            refused.append(Refusal(row.name, note["reason"]))
+    labels = sorted({video.label for video in videos})
+    return FeatureIndex(out, settings, labels, videos, refused, validation)
+
+
+def report(index: FeatureIndex) -> str:
+    """What was done, and every refused file with its reason, as lines of text."""
+    clips = sum(video.clips for video in index.videos)
+    lines = [f"{len(index.videos)} videos, {clips} clips, {len(index.labels)} classes in {index.folder}"]
+    lines += [f"  {split}: {len(index.of_split(split))} videos" for split in ("train", "val", "test")]
+    lines.append(f"  validation split: {index.validation}")
+    damaged = [video for video in index.videos if video.damage]
+    lines += [f"  damaged, readable part used: {video.path}: {'; '.join(video.damage)}" for video in damaged]
+    lines += [f"  refused: {item.path}: {item.reason}" for item in index.refused]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.prepare", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--manifest", required=True, help="CSV with columns path,label,split")
+    parser.add_argument("--out", required=True, help="feature folder to write")
+    parser.add_argument("--workers", type=int, default=2, help="processes; 0 works in this one (default 2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the validation split, where the CSV has none")
+    for field in dataclasses.fields(FeatureSettings):
+        name = "--" + field.name.replace("_", "-")
+        parser.add_argument(
+            name, type=type(field.default), default=field.default, help=f"default {field.default}"
+        )
+    args = parser.parse_args(argv)
+
+    def body():
+        if args.workers < 0:
+            raise UserError(f"--workers {args.workers}: give 0 or more")
+        names = [field.name for field in dataclasses.fields(FeatureSettings)]
+        settings = FeatureSettings(**{name: getattr(args, name) for name in names})
+        print(report(prepare(args.manifest, args.out, settings, args.workers, args.seed)))
+
+    return run_command(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

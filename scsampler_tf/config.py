@@ -1,0 +1,250 @@
+"""Settings of a whole run as frozen dataclasses, and the named presets."""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.errors import UserError
+from pipelines.settings import FeatureSettings
+
+OBJECTIVES = ("ac", "sal_cl", "sal_rank")
+SCHEMES = ("visual", "audio", "convex_score", "convex_list", "intersect_list", "union_list", "joint")
+SAMPLERS = ("md", "rgb_r", "audio")
+FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
+STRATEGIES = ("one_device", "mirrored")
+CLIP_SOURCES = ("auto", "segments", "all")
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The clip classifier f and its training."""
+
+    arch: str = "r2plus1d_18"
+    size: int = 112
+    """Side of its pictures, the central square of frames whose short side is `resize`."""
+    resize: int = 128
+    clips: str = "auto"
+    """Where training clips come from: segments (inside the true action segments), all (anywhere, the
+    paper's way), auto (segments where the manifest has them)."""
+    clips_per_video: int = 10
+    flip: bool = False
+    """Mirror training clips at random; wrong where left and right tell classes apart."""
+    cache: bool = False
+    """Keep the first epoch's clips in memory instead of decoding fresh ones every epoch."""
+    epochs: int = 45
+    warmup_epochs: int = 4
+    batch: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """One sampler network and its training. `batch` counts videos, `clips_per_video` is N clips of each."""
+
+    arch: str = "resnet18"
+    objective: str = "ac"
+    margin: float = 0.1
+    """eta of the ranking loss (equation 2)."""
+    ktr_fraction: float = 0.5
+    """K_tr / L: the share of a video's clips that SAL-CL calls salient (appendix C.1)."""
+    clips_per_video: int = 10
+    epochs: int = 20
+    warmup_epochs: int = 1
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """Which clips f sees: K clips by the fusion scheme, scored every `stride`-th clip."""
+
+    K: int = 10
+    K_prime: int = 8
+    alpha: float = 0.8
+    fusion: str = "union_list"
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that a run depends on."""
+
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    md: SamplerConfig = field(default_factory=SamplerConfig)
+    rgb_r: SamplerConfig = field(default_factory=SamplerConfig)
+    audio: SamplerConfig = field(
+        default_factory=lambda: SamplerConfig(arch="vgg_audio", objective="sal_rank")
+    )
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    strategy: str = "one_device"
+    seed: int = 0
+
+    def __post_init__(self):
+        check(self)
+
+
+def paper() -> ExperimentConfig:
+    """The paper's sizes: R(2+1)D-18 on 224x224, ResNet-18 on every P-frame at 224, VGG audio; for GPUs."""
+    return ExperimentConfig(
+        features=FeatureSettings(residual_frames=0, residual_size=224, iframe_size=224),
+        classifier=ClassifierConfig(size=224, resize=256, clips="all"),
+    )
+
+
+def small() -> ExperimentConfig:
+    """Minutes on two CPU cores for a hundred short videos: 8 pictures of 56x56, small networks, K=5."""
+    sampler = SamplerConfig(arch="resnet_small", epochs=12, batch=6, clips_per_video=16, learning_rate=2e-3)
+    return ExperimentConfig(
+        features=FeatureSettings(
+            clip_frames=8,
+            clip_step=2,
+            canvas=112,
+            md_frames=4,
+            residual_frames=2,
+            residual_size=56,
+            iframe_size=56,
+        ),
+        classifier=ClassifierConfig(
+            arch="r2plus1d_small",
+            size=56,
+            resize=64,
+            clips_per_video=12,
+            cache=True,
+            epochs=14,
+            warmup_epochs=1,
+            batch=32,
+            learning_rate=2e-3,
+        ),
+        md=sampler,
+        rgb_r=sampler,
+        audio=dataclasses.replace(sampler, arch="vgg_audio_small", objective="sal_rank"),
+        selection=SelectionConfig(K=5, K_prime=4),
+    )
+
+
+def tiny() -> ExperimentConfig:
+    """Seconds, for tests: shows that the stages join, not that they learn."""
+    base = small()
+    sampler = dataclasses.replace(base.md, epochs=2, batch=2, clips_per_video=4)
+    return dataclasses.replace(
+        base,
+        features=dataclasses.replace(base.features, canvas=64, residual_size=32, iframe_size=32),
+        classifier=dataclasses.replace(
+            base.classifier, size=32, resize=36, clips_per_video=3, epochs=2, batch=4
+        ),
+        md=sampler,
+        rgb_r=sampler,
+        audio=dataclasses.replace(sampler, arch="vgg_audio_small", objective="sal_rank"),
+        selection=SelectionConfig(K=3, K_prime=2),
+    )
+
+
+PRESETS = {"small": small, "paper": paper, "tiny": tiny}
+
+
+def preset(name: str) -> ExperimentConfig:
+    """A named preset; an unknown name is an error that lists the known ones."""
+    if name not in PRESETS:
+        raise UserError(f"unknown preset '{name}'; there are {', '.join(PRESETS)}")
+    return PRESETS[name]()
+
+
+def check(config: ExperimentConfig) -> None:
+    """Raises `UserError` for values that cannot work, before any work is done."""
+    positive = ("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride")
+    for name, part in _parts(config):
+        for key, value in dataclasses.asdict(part).items():
+            if key in positive and not value > 0:
+                raise UserError(f"{name}.{key}: {value} is not positive")
+    _check_words(config)
+    selection = config.selection
+    if not 0 <= selection.K_prime <= selection.K:
+        raise UserError(f"selection.K_prime: {selection.K_prime} is not within 0..K={selection.K}")
+    if not 0 <= selection.alpha <= 1:
+        raise UserError(f"selection.alpha: {selection.alpha} is not within 0..1")
+    if config.classifier.size > config.classifier.resize:
+        raise UserError("classifier.size: larger than classifier.resize, from which it is cut")
+
+
+def _check_words(config: ExperimentConfig) -> None:
+    words = [
+        ("strategy", config.strategy, STRATEGIES),
+        ("classifier.clips", config.classifier.clips, CLIP_SOURCES),
+        ("selection.fusion", config.selection.fusion, SCHEMES),
+        *((f"{name}.objective", getattr(config, name).objective, OBJECTIVES) for name in SAMPLERS),
+    ]
+    for name, word, known in words:
+        if word not in known:
+            raise UserError(f"{name}: '{word}' is none of {', '.join(known)}")
+
+
+def to_dict(config: ExperimentConfig) -> dict:
+    """Plain data, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict, base: ExperimentConfig | None = None) -> ExperimentConfig:
+    """A configuration from plain data; what is not given comes from `base`, unknown keys are errors."""
+    return _replace(base or ExperimentConfig(), values, "")
+
+
+def with_settings(config: ExperimentConfig, settings: list[str]) -> ExperimentConfig:
+    """Applies `part.key=value` texts as given on a command line, e.g. `classifier.epochs=3`."""
+    values: dict[str, Any] = {}
+    for text in settings:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise UserError(f"--set {text}: write it as part.key=value, e.g. classifier.epochs=3")
+        *path, last = key.strip().split(".")
+        inner = values
+        for step in path:
+            inner = inner.setdefault(step, {})
+        inner[last] = _literal(value.strip())
+    return from_dict(values, config)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False}.get(text, text)
+
+
+def _parts(config: ExperimentConfig) -> list[tuple[str, Any]]:
+    named = [(entry.name, getattr(config, entry.name)) for entry in dataclasses.fields(config)]
+    return [(name, part) for name, part in named if dataclasses.is_dataclass(part)]
+
+
+def _replace(base: Any, values: dict, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise UserError(f"{where.rstrip('.')}: a group of settings is needed, not {values!r}")
+    hints = typing.get_type_hints(type(base))
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise UserError(
+            f"unknown setting '{where}{unknown[0]}'; known are {', '.join(where + name for name in hints)}"
+        )
+    changed = {}
+    for name, value in values.items():
+        current = getattr(base, name)
+        if dataclasses.is_dataclass(current):
+            changed[name] = _replace(current, value, f"{where}{name}.")
+        else:
+            changed[name] = _typed(value, hints[name], where + name)
+    return dataclasses.replace(base, **changed)
+
+
+def _typed(value: Any, kind: type | types.UnionType, name: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UserError(f"{name}: {value!r} is not of type {getattr(kind, '__name__', kind)}")
+    return value

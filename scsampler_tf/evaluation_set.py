@@ -1,0 +1,78 @@
+"""The score tables of one split, padded and joined: what evaluation and searches compute on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.errors import UserError
+from pipelines.index import FeatureIndex, VideoRecord
+from scsampler_tf.config import SAMPLERS
+from scsampler_tf.tables import ScoreTable, load_table, padded
+from scsampler_tf.workdir import Workdir
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Scores of V videos with up to L clips, C classes.
+
+    probabilities `[V, L, C]` (f on every clip), visual, audio `[V, L]` float32 in [0, 1], mask (real clips) and
+    has_audio (clips that the audio sampler has heard) `[V, L]` bool, labels `[V]`. in_action `[V, L]` is
+    True where at least half of a clip lies in a true segment; None without annotation. missing lists
+    videos of the split that have no classifier scores. visual or audio is None without such a sampler.
+    """
+
+    videos: list[VideoRecord]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    mask: np.ndarray
+    visual: np.ndarray | None
+    audio: np.ndarray | None
+    has_audio: np.ndarray
+    in_action: np.ndarray | None
+    missing: list[str]
+
+
+def load_tables(workdir: Workdir) -> dict[str, ScoreTable]:
+    """All score tables of a run by network; the classifier's must be there."""
+    tables = {"classifier": load_table(workdir.table("classifier"))}
+    for kind in SAMPLERS:
+        if workdir.table(kind).exists():
+            tables[kind] = load_table(workdir.table(kind))
+    return tables
+
+
+def evaluation_set(index: FeatureIndex, tables: dict[str, ScoreTable], split: str) -> EvaluationSet:
+    """The videos of one split with everything that was scored on them."""
+    classified = tables["classifier"].values
+    videos = [video for video in index.of_split(split) if video.video_id in classified]
+    if not videos:
+        raise UserError(f"{index.folder}: no scored video in split '{split}'; the manifest needs such rows")
+    ids = [video.video_id for video in videos]
+    probabilities, mask = padded(tables["classifier"].of(ids))
+    saliency = {kind: padded(tables[kind].of(ids))[0] for kind in SAMPLERS if kind in tables}
+    eyes = [np.nan_to_num(saliency[kind]) for kind in ("md", "rgb_r") if kind in saliency]
+    audio = saliency.get("audio")
+    heard = mask & ~np.isnan(audio) if audio is not None else np.zeros_like(mask)
+    annotated = all(video.segments for video in videos)
+    return EvaluationSet(
+        videos=videos,
+        labels=np.array([index.label_id(video) for video in videos]),
+        probabilities=probabilities,
+        mask=mask,
+        visual=np.mean(eyes, axis=0, dtype=np.float32) if eyes else None,
+        audio=None if audio is None else np.nan_to_num(audio),
+        has_audio=heard,
+        in_action=padded([clips_in_action(video, index.settings.span) for video in videos])[0] > 0
+        if annotated
+        else None,
+        missing=[video.path for video in index.of_split(split) if video.video_id not in classified],
+    )
+
+
+def clips_in_action(video: VideoRecord, span: int) -> np.ndarray:
+    """Which clips `[L]` bool lie by at least half of their time in a true segment."""
+    bounds = np.array(video.clip_bounds_s(span))
+    inside = np.zeros(len(bounds))
+    for start, end in video.segments or ():
+        inside += np.clip(np.minimum(bounds[:, 1], end) - np.maximum(bounds[:, 0], start), 0, None)
+    return 2 * inside >= (bounds[:, 1] - bounds[:, 0])

@@ -1,0 +1,74 @@
+"""One training run with `fit`: schedule, checkpoints, resume, TensorBoard."""
+
+import dataclasses
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from pipelines.files import make_folder
+from pipelines.index import FeatureIndex
+from scsampler_tf.callbacks import BestModel, StopOnNaN, Validation
+from scsampler_tf.model_folder import NETWORK_NAME, begin_run, finish_run, is_finished
+from scsampler_tf.runtime import versions
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is trained: `model` is fitted, `network` is the part of it that is kept."""
+
+    kind: str
+    model: keras.Model
+    network: keras.Model
+    loss: keras.losses.Loss
+    metrics: list
+    data: tf.data.Dataset
+    steps: int
+    measure: Callable[[], dict[str, float]] | None
+    monitor: str
+    about: dict
+
+
+def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet: bool = False) -> None:
+    """Runs or resumes a training in `folder`; a finished one is left as it is."""
+    folder = make_folder(folder)
+    begin_run(
+        folder, {"kind": fit.kind, "config": dataclasses.asdict(config), "features": index.settings.digest()}
+    )
+    if is_finished(folder):
+        return
+    with strategy.scope():
+        optimizer = keras.optimizers.AdamW(_schedule(config, fit.steps), weight_decay=config.weight_decay)
+        fit.model.compile(optimizer=optimizer, loss=fit.loss, metrics=fit.metrics)
+    data = fit.data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    callbacks = [
+        *([Validation(fit.measure)] if fit.measure else []),
+        StopOnNaN(),
+        BestModel(fit.network, folder / NETWORK_NAME, fit.monitor),
+        keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+        keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
+        keras.callbacks.CSVLogger(folder / "history.csv", append=True),
+    ]
+    began = time.monotonic()
+    shown = 0 if quiet else (1 if sys.stdout.isatty() else 2)
+    fit.model.fit(data, epochs=config.epochs, steps_per_epoch=fit.steps, callbacks=callbacks, verbose=shown)
+    about = {**fit.about, "best": callbacks[-4].best, "monitor": fit.monitor}
+    about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
+    finish_run(folder, fit.kind, index.labels, index.settings, about)
+    shutil.rmtree(folder / "backup", ignore_errors=True)
+
+
+def _schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Linear warm-up, then half a cosine down to zero."""
+    warm = config.warmup_epochs * steps
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=config.learning_rate / 10,
+        warmup_target=config.learning_rate,
+        warmup_steps=max(warm, 1),
+        decay_steps=max(config.epochs * steps - warm, 1),
+    )

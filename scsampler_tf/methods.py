@@ -1,0 +1,153 @@
+"""The rows of the paper's tables: how each method chooses its clips, how right it is and what it costs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scsampler_tf import selection as choose
+from scsampler_tf.aggregate import bootstrap_interval, correct, video_probabilities
+from scsampler_tf.config import SelectionConfig
+from scsampler_tf.cost import Sampler, video_gflops
+from scsampler_tf.evaluation_set import EvaluationSet
+from scsampler_tf.fusion import fuse
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Multiply-adds: of f on one clip, and of each sampler network."""
+
+    classifier: float
+    samplers: dict[str, Sampler]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row. accuracy in [0, 1] with a 95 % bootstrap interval over videos; precision and recall against
+    the true segments (None without annotation)."""
+
+    accuracy: float
+    accuracy_ci: tuple[float, float]
+    clips_per_video: float
+    gflops_per_video: float
+    precision: float | None
+    recall: float | None
+    correct: np.ndarray
+    """How often each video `[V]` was right, over the draws of a random method."""
+
+    def to_dict(self) -> dict:
+        """Plain data for results.json."""
+        values = {
+            "accuracy": self.accuracy,
+            "accuracy_ci": list(self.accuracy_ci),
+            "clips_per_video": self.clips_per_video,
+            "gflops_per_video": self.gflops_per_video,
+        }
+        if self.precision is not None:
+            values["localisation"] = {"precision": self.precision, "recall": self.recall}
+        return values
+
+
+def fused_scores(data: EvaluationSet, config: SelectionConfig, scheme: str) -> np.ndarray:
+    """The ranking score `[V, L]` of a fusion scheme; a sampler that was not trained counts as silent."""
+    nothing = np.zeros(data.mask.shape, np.float32)
+    visual = nothing if data.visual is None else data.visual
+    audio = nothing if data.audio is None else data.audio
+    fused = fuse(scheme, visual, audio, data.mask, data.has_audio, alpha=config.alpha, k_prime=config.K_prime)
+    return np.asarray(fused)
+
+
+def saliency_choice(data: EvaluationSet, config: SelectionConfig, scheme: str) -> np.ndarray:
+    """The K clips `[V, K]` that SCSampler chooses with a fusion scheme, among every `stride`-th clip."""
+    looked_at = np.asarray(choose.strided(data.mask, config.stride))
+    return np.asarray(choose.top_k(fused_scores(data, config, scheme), looked_at, config.K))
+
+
+def evaluate_choice(data: EvaluationSet, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Chosen clips `[V, K]` (-1 for none) -> chosen `[V, L]` bool and whether each video is right `[V]` bool."""
+    chosen = np.asarray(choose.chosen_mask(indices, data.mask.shape[1])) & data.mask
+    return chosen, np.asarray(correct(video_probabilities(data.probabilities, chosen), data.labels))
+
+
+def result(
+    data: EvaluationSet,
+    choices: list[np.ndarray],
+    costs: Costs,
+    K: int | None,
+    samplers: tuple[str, ...],
+    seed: int,
+    stride: int = 1,
+) -> Result:
+    """One row from the choices of one or more draws; `samplers` are the networks that the method runs."""
+    rights, precisions, recalls, counts = [], [], [], []
+    for indices in choices:
+        chosen, right = evaluate_choice(data, indices)
+        rights.append(right)
+        counts.append(chosen.sum(axis=1).mean())
+        if data.in_action is not None:
+            found = chosen & data.in_action
+            precisions.append((found.sum(axis=1) / np.maximum(chosen.sum(axis=1), 1)).mean())
+            recalls.append((found.sum(axis=1) / np.maximum(data.in_action.sum(axis=1), 1)).mean())
+    often = np.mean(rights, axis=0)
+    networks = [costs.samplers[name] for name in samplers]
+    lengths = data.mask.sum(axis=1)
+    gflops = [
+        video_gflops(int(n), classifier=costs.classifier, chosen=K, samplers=networks, stride=stride)
+        for n in lengths
+    ]
+    return Result(
+        accuracy=float(often.mean()),
+        accuracy_ci=bootstrap_interval(often, seed),
+        clips_per_video=float(np.mean(counts)),
+        gflops_per_video=float(np.mean(gflops)),
+        precision=float(np.mean(precisions)) if precisions else None,
+        recall=float(np.mean(recalls)) if recalls else None,
+        correct=often,
+    )
+
+
+def main_table(
+    data: EvaluationSet,
+    train: EvaluationSet | None,
+    config: SelectionConfig,
+    costs: Costs,
+    *,
+    seed: int,
+    draws: int,
+) -> dict[str, Result]:
+    """Tables 1 and 2 of the paper: baselines, SCSampler, oracle.
+
+    `train` gives the empirical baseline its histogram of oracle positions; random and empirical are
+    averaged over `draws` seeds. Methods whose sampler was not trained are left out.
+    """
+    K, mask = config.K, data.mask
+    seeds = [seed + draw for draw in range(draws)]
+    rows = {
+        "random": result(data, [choose.random_clips(mask, K, s) for s in seeds], costs, K, (), seed),
+        "uniform": result(data, [choose.uniform_clips(mask, K)], costs, K, (), seed),
+    }
+    if train is not None:
+        scores = np.asarray(choose.true_class_scores(train.probabilities, train.labels))
+        histogram = choose.fit_empirical(scores, train.mask, K)
+        drawn = [choose.empirical_clips(histogram, mask, K, s) for s in seeds]
+        rows["empirical"] = result(data, drawn, costs, K, (), seed)
+    rows["dense"] = result(data, [np.asarray(choose.dense(mask))], costs, None, (), seed)
+    for name, networks in sampling_methods(data, costs).items():
+        indices = saliency_choice(data, config, name)
+        rows[name] = result(data, [indices], costs, K, networks, seed, config.stride)
+    oracle = choose.oracle_clips(data.probabilities, data.labels, mask, K)
+    # The oracle needs f on every clip, so it costs what dense evaluation costs.
+    rows["oracle"] = result(data, [np.asarray(oracle)], costs, None, (), seed)
+    return rows
+
+
+def sampling_methods(data: EvaluationSet, costs: Costs) -> dict[str, tuple[str, ...]]:
+    """The SCSampler rows that the trained samplers allow, and the networks that each runs."""
+    eyes = tuple(name for name in ("md", "rgb_r") if name in costs.samplers)
+    methods = {}
+    if data.visual is not None:
+        methods["visual"] = eyes
+    if data.audio is not None:
+        methods["audio"] = ("audio",)
+    if data.visual is not None and data.audio is not None:
+        methods["union_list"] = (*eyes, "audio")
+    return methods

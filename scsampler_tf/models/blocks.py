@@ -1,0 +1,132 @@
+"""The layers all networks are made of, named and seeded, with PyTorch's padding and BatchNorm."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from pipelines.errors import UserError
+
+# Mean and standard deviation of Kinetics pixels in [0, 1], as torchvision's video weights expect them.
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_STD = (0.22803, 0.22145, 0.216989)
+
+# What the records hold -> channels, and the scale and offset that bring it to about mean 0, deviation 1.
+INPUTS = {
+    "rgb": {  # pixels in [0, 255]
+        "channels": 3,
+        "scale": [1 / (255 * std) for std in KINETICS_STD],
+        "offset": [-mean / std for mean, std in zip(KINETICS_MEAN, KINETICS_STD, strict=True)],
+    },
+    "rgb_r": {"channels": 3, "scale": 1 / 32, "offset": -128 / 32},  # residual + 128 in [0, 255]
+    "md": {"channels": 2, "scale": 1 / 8, "offset": 0.0},  # displacement in canvas pixels
+    "log_mel": {"channels": 1, "scale": 1 / 2, "offset": 1.0},  # log(magnitude + 0.01): about -2 +- 2
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """What every layer of a network needs to know: the seed and whether BatchNorm is synchronized."""
+
+    seed: int = 0
+    sync_batchnorm: bool = False
+
+    def seed_for(self, name: str) -> int:
+        """The layer's own seed, from the network's seed and the layer's name, within [0, 2**31)."""
+        return zlib.crc32(f"{self.seed}/{name}".encode()) & 0x7FFFFFFF
+
+
+def require_shape(network: str, input_shape: Sequence[int], inputs: str, minimum: Sequence[int]) -> None:
+    """Checks `input_shape` `[*sizes, channels]` against the smallest sizes and the kind of input.
+
+    Raises `UserError` for another rank, an axis that is too small or unknown, an unknown `inputs`, or a
+    number of channels that is not that of `inputs`.
+    """
+    if inputs not in INPUTS:
+        raise UserError(f"{network}: inputs '{inputs}' is none of {', '.join(INPUTS)}")
+    axes = ", ".join(("frames", "height", "width")[-len(minimum) :])
+    if len(input_shape) != len(minimum) + 1 or any(not isinstance(size, int) for size in input_shape):
+        raise UserError(f"{network}: input shape {tuple(input_shape)}, but it takes [{axes}, channels]")
+    if any(size < least for size, least in zip(input_shape, minimum, strict=False)):
+        raise UserError(
+            f"{network}: input shape {tuple(input_shape)} is too small; "
+            f"[{axes}] must be at least {list(minimum)}"
+        )
+    channels = INPUTS[inputs]["channels"]
+    if input_shape[-1] != channels:
+        raise UserError(f"{network}: {input_shape[-1]} channels, but inputs '{inputs}' have {channels}")
+
+
+def rescaled_input(input_shape: Sequence[int], inputs: str):
+    """The model's float32 input in the records' range and the same rescaled, both `[B, *input_shape]`.
+
+    The rescaling is part of the network so that training data and exported graph cannot disagree.
+    """
+    entry = keras.Input(tuple(input_shape), dtype="float32", name=inputs)
+    kind = INPUTS[inputs]
+    # float32 also under mixed precision: bfloat16 cannot tell neighbouring pixel values apart.
+    rescale = layers.Rescaling(kind["scale"], kind["offset"], dtype="float32", name="rescale")
+    return entry, rescale(entry)
+
+
+def convolution(x, filters: int, kernel: tuple, strides: tuple, *, name: str, build: Build):
+    """A 2D or 3D convolution without bias, `[B, *sizes, C]` -> `[B, *ceil(sizes / strides), filters]`.
+
+    Pads (kernel - 1) / 2 zeros on both sides as PyTorch does; kernels are odd. Weights are drawn with
+    He's normal initialiser over the fan-out, as torchvision's.
+    """
+    flat = len(kernel) == 2
+    padding = "same"
+    # At stride 1 "same" is that padding; at stride 2 it puts less before than after.
+    if any(stride > 1 for stride in strides):
+        padding = "valid"
+        x = zero_padding(x, tuple(k // 2 for k in kernel), name=f"{name}_pad")
+    make = layers.Conv2D if flat else layers.Conv3D
+    initializer = keras.initializers.VarianceScaling(
+        2.0, "fan_out", "untruncated_normal", seed=build.seed_for(name)
+    )
+    return make(filters, kernel, strides, padding, use_bias=False, kernel_initializer=initializer, name=name)(
+        x
+    )
+
+
+def zero_padding(x, pads: tuple[int, ...], *, name: str):
+    """`pads` zeros on both sides of each spatial or temporal axis; `x` itself when there are none."""
+    if not any(pads):
+        return x
+    make = layers.ZeroPadding2D if len(pads) == 2 else layers.ZeroPadding3D
+    return make(pads, name=name)(x)
+
+
+def norm(x, *, name: str, build: Build):
+    """BatchNorm with PyTorch's constants (its momentum 0.1 is 0.9 here); the shape stays."""
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, synchronized=build.sync_batchnorm, name=name
+    )(x)
+
+
+def relu(x, *, name: str):
+    """max(x, 0); the shape stays."""
+    return layers.Activation("relu", name=name)(x)
+
+
+def residual_sum(x, shortcut, *, name: str):
+    """relu(x + shortcut), both of one shape."""
+    return relu(layers.Add(name=f"{name}_add")([x, shortcut]), name=f"{name}_out")
+
+
+def average_head(x, num_classes: int, dropout: float, build: Build):
+    """Mean over space and time, dropout, class layer: `[B, *sizes, C]` -> float32 `[B, num_classes]`."""
+    make = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.GlobalAveragePooling3D
+    # float16 would overflow in the sum over a large map.
+    return class_layer(make(dtype="float32", name="average")(x), num_classes, dropout, build)
+
+
+def class_layer(x, num_classes: int, dropout: float, build: Build):
+    """Dropout and the class layer: `[B, C]` -> logits `[B, num_classes]`, float32 under any policy."""
+    if dropout:
+        x = layers.Dropout(dropout, seed=build.seed_for("dropout"), name="dropout")(x)
+    initializer = keras.initializers.RandomNormal(stddev=0.01, seed=build.seed_for("logits"))
+    return layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="logits")(x)

@@ -1,0 +1,56 @@
+"""Samplers: a 2D network on single frames (or one sound window), its scores averaged over a clip's frames."""
+
+import keras
+from keras import ops
+
+from pipelines.settings import MEL_BINS, MEL_FRAMES, FeatureSettings
+from scsampler_tf.models import create
+from scsampler_tf.saliency import clip_log_probs, clip_saliency
+
+AC = "ac"
+
+
+def frame_shape(kind: str, settings: FeatureSettings) -> tuple[int, int, int]:
+    """Shape of one input of a sampler: MD `[g, g, 2]`, RGB-R `[s, s, 3]`, log-mel `[40, 200, 1]`."""
+    return {
+        "md": (settings.grid, settings.grid, 2),
+        "rgb_r": (settings.residual_size, settings.residual_size, 3),
+        "audio": (MEL_BINS, MEL_FRAMES, 1),
+    }[kind]
+
+
+def frames_per_clip(kind: str, settings: FeatureSettings) -> int:
+    """P, how many frames of a clip the sampler looks at; one window for sound."""
+    return {"md": settings.md_cells, "rgb_r": settings.residual_cells, "audio": 1}[kind]
+
+
+def frame_network(
+    kind: str, arch: str, objective: str, settings: FeatureSettings, num_classes: int, **options
+) -> keras.Model:
+    """The network on one frame: logits `[B, C]` for AC, one saliency logit `[B, 1]` otherwise."""
+    inputs = "log_mel" if kind == "audio" else kind
+    units = num_classes if objective == AC else 1
+    return create(arch, num_classes=units, input_shape=frame_shape(kind, settings), inputs=inputs, **options)
+
+
+def clip_logits(network: keras.Model, frames):
+    """Logits `[..., P, C]` of frames `[..., P, h, w, c]`; the leading axes may be of unknown size."""
+    shape = network.input_shape[1:]
+    logits = network(ops.reshape(frames, (-1, *shape)))
+    leading = [ops.shape(frames)[axis] for axis in range(len(frames.shape) - 3)]
+    return ops.reshape(logits, (*leading, logits.shape[-1]))
+
+
+def training_model(network: keras.Model, objective: str, clips: int, frames: int) -> keras.Model:
+    """What `fit` trains, on `{"frames": [V, N, P, h, w, c], "frame_mask": [V, N, P]}`.
+
+    AC: mean log-probabilities over a clip's frames `[V, N, C]`, so that their cross-entropy is that of
+    every single frame (section 3.2.1). Otherwise the saliency `[V, N]`. Both in float32.
+    """
+    shape = network.input_shape[1:]
+    pictures = keras.Input((clips, frames, *shape), name="frames")
+    mask = keras.Input((clips, frames), dtype="bool", name="frame_mask")
+    logits = network(ops.reshape(pictures, (-1, *shape)))
+    logits = ops.reshape(logits, (-1, clips, frames, logits.shape[-1]))
+    outputs = clip_log_probs(logits, mask) if objective == AC else clip_saliency(logits, mask, objective)
+    return keras.Model({"frames": pictures, "frame_mask": mask}, outputs, name=f"{network.name}_{objective}")

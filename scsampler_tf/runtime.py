@@ -1,0 +1,36 @@
+"""Where and how networks run: distribution strategy, seeds, versions."""
+
+import platform
+from importlib.metadata import version
+
+import keras
+import tensorflow as tf
+
+from pipelines.errors import UserError
+
+VERSIONED = ("tensorflow", "keras", "av", "numpy")
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """`one_device` or `mirrored` (all GPUs, or all logical CPU devices where there is no GPU)."""
+    if name == "one_device":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        gpus = tf.config.list_logical_devices("GPU")
+        if gpus:
+            return tf.distribute.MirroredStrategy()
+        # The default all-reduce is made for GPUs and fails on the second strategy of a CPU process.
+        reduce = tf.distribute.ReductionToOneDevice()
+        devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+        return tf.distribute.MirroredStrategy(devices, cross_device_ops=reduce)
+    raise UserError(f"strategy: '{name}' is none of one_device, mirrored")
+
+
+def set_seed(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow, which weights, dropout and shuffling draw from."""
+    keras.utils.set_random_seed(seed)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}

@@ -1,0 +1,183 @@
+"""Writes score tables: every network on every clip of every video, once.
+
+    python -m scsampler_tf.score all --workdir runs/mine
+
+Everything later (tables, sweeps, searches) is arithmetic on these tables. A killed run goes on where it
+stopped; a table that was made by the same network is left as it is.
+"""
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pipelines.decoding import decode_all
+from pipelines.errors import UserError, VideoError, run_command
+from pipelines.index import FeatureIndex, VideoRecord, require_same
+from scsampler_tf.config import SAMPLERS, ExperimentConfig
+from scsampler_tf.tables import ScoreTable, load_table, save_table
+from scsampler_tf.train import add_run_arguments, run_config
+from scsampler_tf.workdir import Workdir
+
+KINDS = ("classifier", *SAMPLERS)
+SAVE_EVERY_S = 60.0
+
+
+def score(
+    kind: str,
+    index: FeatureIndex,
+    folder: Path,
+    path: Path,
+    *,
+    workers: int,
+    resize: int = 0,
+    quiet: bool = False,
+) -> ScoreTable:
+    """The score table of the network in `folder`, written to `path`.
+
+    `kind` is "classifier" (then `resize` is the short side that its crops are cut from) or a sampler.
+    Raises `UserError` when network and features were made with different settings.
+    """
+    from scsampler_tf.model_folder import NETWORK_NAME, load_model
+
+    model = load_model(folder)
+    require_same(model.settings, index.settings, str(folder))
+    digest = hashlib.sha256((folder / NETWORK_NAME).read_bytes()).hexdigest()[:16]
+    made_by = {
+        "network": digest,
+        "features": index.settings.digest(),
+        "objective": model.about.get("objective"),
+    }
+    known = _known(path, made_by)
+    left = [video for video in index.videos if video.video_id not in known]
+    if not left and path.exists():
+        return ScoreTable(kind, known, made_by)
+    scored = (
+        _classified(index, left, model, workers, resize)
+        if kind == "classifier"
+        else _sampled(index, left, model)
+    )
+    progress = tqdm(
+        scored, f"scoring {kind}", len(index.videos), initial=len(known), unit="video", disable=quiet
+    )
+    values = _collect(progress, known, lambda done: save_table(ScoreTable(kind, done, made_by), _part(path)))
+    table = ScoreTable(
+        kind,
+        {video.video_id: values[video.video_id] for video in index.videos if video.video_id in values},
+        made_by,
+    )
+    save_table(table, path)
+    _part(path).unlink(missing_ok=True)
+    return table
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.part.npz")
+
+
+def _known(path: Path, made_by: dict) -> dict[str, np.ndarray]:
+    for candidate in (path, _part(path)):
+        if candidate.exists():
+            table = load_table(candidate)
+            if table.made_by == made_by:
+                return dict(table.values)
+    return {}
+
+
+def _collect(scored: Iterator, known: dict, save: Callable[[dict], None]) -> dict[str, np.ndarray]:
+    values, saved = dict(known), time.monotonic()
+    for video, rows in scored:
+        if isinstance(rows, VideoError):
+            tqdm.write(f"left out: {rows}")
+            continue
+        values[video.video_id] = rows
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            save(values)
+            saved = time.monotonic()
+    return values
+
+
+def _sampled(
+    index: FeatureIndex, videos: list[VideoRecord], model
+) -> Iterator[tuple[VideoRecord, np.ndarray]]:
+    from scsampler_tf.scoring import saliency_function, video_saliency
+
+    function = saliency_function(model.network, model.about["objective"])
+    for video in videos:
+        yield video, video_saliency(function, index, video, model.kind)
+
+
+def _classified(
+    index: FeatureIndex, videos: list[VideoRecord], model, workers: int, resize: int
+) -> Iterator[tuple[VideoRecord, np.ndarray | VideoError]]:
+    """Dense classification; the groups of clips of one video arrive in order and are joined."""
+    from scsampler_tf.scoring import clip_probabilities, probability_function
+
+    function = probability_function(model.network)
+    size = model.network.input_shape[2]
+    parts: list[np.ndarray] = []
+    failed = None
+    for job, clips in decode_all(videos, index.settings, resize, size, workers):
+        if failed == job.video.video_id:
+            continue
+        if isinstance(clips, VideoError):
+            failed, parts = job.video.video_id, []
+            yield job.video, clips
+            continue
+        parts.append(clip_probabilities(function, clips))
+        if sum(map(len, parts)) == job.video.clips:
+            yield job.video, np.concatenate(parts)
+            parts = []
+
+
+def score_kind(
+    kind: str, workdir: Workdir, config: ExperimentConfig, workers: int, quiet: bool = False
+) -> ScoreTable:
+    """The table of one network of a run."""
+    index = workdir.index(config)
+    return score(
+        kind,
+        index,
+        workdir.model(kind),
+        workdir.table(kind),
+        workers=workers,
+        resize=config.classifier.resize,
+        quiet=quiet,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scsampler_tf.score", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("what", choices=(*KINDS, "all"), help="one network, or all that are trained")
+    add_run_arguments(parser)
+    args = parser.parse_args(argv)
+
+    def body():
+        from scsampler_tf.model_folder import is_finished
+
+        workdir, config = run_config(args)
+        kinds = (
+            [args.what]
+            if args.what != "all"
+            else [kind for kind in KINDS if is_finished(workdir.model(kind))]
+        )
+        if not kinds:
+            raise UserError(f"{args.workdir}: no trained network; run python -m scsampler_tf.train first")
+        for kind in kinds:
+            table = score_kind(kind, workdir, config, args.workers)
+            clips = sum(len(rows) for rows in table.values.values())
+            print(f"{workdir.table(kind)}: {len(table.values)} videos, {clips} clips")
+
+    return run_command(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Training of the clip classifier f on RGB clips that are decoded on demand."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipelines.datasets import augmented, training_clips
+from pipelines.decoding import ClipJob, decode_job, draw_clips
+from pipelines.errors import UserError, VideoError
+from pipelines.index import FeatureIndex
+from pipelines.workers import run_jobs
+from scsampler_tf.config import ClassifierConfig
+from scsampler_tf.cost import count
+from scsampler_tf.fitting import Fit, run_fit
+from scsampler_tf.models import create
+from scsampler_tf.runtime import set_seed
+from scsampler_tf.scoring import clip_probabilities, probability_function
+
+KIND = "classifier"
+
+
+def train_classifier(
+    index: FeatureIndex,
+    config: ClassifierConfig,
+    folder: Path,
+    *,
+    strategy,
+    seed: int,
+    workers: int,
+    quiet: bool = False,
+) -> None:
+    """Trains f on the train split and keeps the network with the highest log-likelihood of val clips."""
+    videos = index.of_split("train")
+    if not videos:
+        raise UserError(f"{index.folder}: no train videos; the manifest needs rows with split 'train'")
+    inside = _inside_action(config, videos, index)
+    set_seed(seed)
+    with strategy.scope():
+        shape = (index.settings.clip_frames, config.size, config.size, 3)
+        network = create(
+            config.arch,
+            num_classes=len(index.labels),
+            input_shape=shape,
+            inputs="rgb",
+            dropout=config.dropout,
+            seed=seed,
+            sync_batchnorm=strategy.num_replicas_in_sync > 1,
+        )
+    data = training_clips(
+        index,
+        videos,
+        resize=config.resize,
+        clips_per_video=config.clips_per_video,
+        inside_action=inside,
+        workers=workers,
+        seed=seed,
+        cache=config.cache,
+    )
+    run_fit(
+        Fit(
+            kind=KIND,
+            model=network,
+            network=network,
+            loss=keras.losses.SparseCategoricalCrossentropy(True),
+            metrics=["accuracy"],
+            data=augmented(data, config.size, config.flip, seed).batch(config.batch, True),
+            steps=max(1, len(videos) * config.clips_per_video // config.batch),
+            measure=_validation(network, index, config, inside, workers, seed),
+            monitor="val_log_likelihood",
+            about={
+                "config": dataclasses.asdict(config),
+                "clips_from": "action segments" if inside else "whole videos",
+                "cost": dataclasses.asdict(count(network)),
+            },
+        ),
+        config,
+        folder,
+        index,
+        strategy,
+        quiet,
+    )
+
+
+def _inside_action(config: ClassifierConfig, videos: list, index: FeatureIndex) -> bool:
+    annotated = all(video.segments for video in videos)
+    if config.clips == "segments" and not annotated:
+        raise UserError(
+            f"{index.folder}: classifier.clips=segments needs action_segments for every train video"
+        )
+    return annotated and config.clips != "all"
+
+
+def _validation(
+    network, index: FeatureIndex, config: ClassifierConfig, inside: bool, workers: int, seed: int
+):
+    """A function that measures the network on clips of the val videos, drawn and decoded once."""
+    videos = index.of_split("val")
+    rng = np.random.default_rng(seed)
+    jobs = [
+        ClipJob(
+            video,
+            draw_clips(video, index.settings, config.clips_per_video, inside, rng),
+            config.resize,
+            config.size,
+        )
+        for video in videos
+    ]
+    done = [
+        (clips, np.full(len(clips), index.label_id(job.video)))
+        for job, clips in run_jobs(decode_job, jobs, workers, ordered=True)
+        if not isinstance(clips, VideoError)
+    ]
+    if not done:
+        return None
+    clips, labels = (np.concatenate(parts) for parts in zip(*done, strict=True))
+    function = probability_function(network)
+
+    def measure() -> dict[str, float]:
+        probabilities = clip_probabilities(function, clips)
+        likelihood = np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-7))
+        right = probabilities.argmax(axis=1) == labels
+        return {"log_likelihood": float(likelihood.mean()), "accuracy": float(right.mean())}
+
+    return measure

@@ -1,0 +1,123 @@
+"""Training of a sampler (MD, RGB-R or audio) with AC, SAL-CL or SAL-RANK."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.datasets import sampler_videos
+from pipelines.errors import UserError
+from pipelines.index import FeatureIndex
+from scsampler_tf.config import FIELDS, SamplerConfig
+from scsampler_tf.cost import count
+from scsampler_tf.fitting import Fit, run_fit
+from scsampler_tf.losses import SamplerLoss
+from scsampler_tf.models.sampler import frame_network, frames_per_clip, training_model
+from scsampler_tf.runtime import set_seed
+from scsampler_tf.scoring import saliency_function, video_saliency
+from scsampler_tf.tables import ScoreTable
+
+
+def train_sampler(
+    kind: str,
+    index: FeatureIndex,
+    config: SamplerConfig,
+    table: ScoreTable | None,
+    folder: Path,
+    *,
+    K: int,
+    strategy,
+    seed: int,
+    quiet: bool = False,
+) -> None:
+    """Trains one sampler on the train split and keeps the network that chooses best on the val split.
+
+    `table` holds the classifier's probabilities on every clip; SAL-CL and SAL-RANK learn from them. Best
+    means the highest mean score of the true class under f over the K chosen clips of a val video, which
+    is what the sampler is for; AC needs no table and without one keeps the last network.
+    """
+    videos = [video for video in index.of_split("train") if kind != "audio" or video.has_audio]
+    if not videos:
+        raise UserError(
+            f"{index.folder}: no train video {'with sound' if kind == 'audio' else ''} to train '{kind}'"
+        )
+    if table is None and config.objective != "ac":
+        raise UserError(
+            f"{config.objective} learns from the classifier's scores; run scsampler_tf.score classifier first"
+        )
+    set_seed(seed)
+    frames = frames_per_clip(kind, index.settings)
+    with strategy.scope():
+        network = frame_network(
+            kind,
+            config.arch,
+            config.objective,
+            index.settings,
+            len(index.labels),
+            dropout=config.dropout,
+            seed=seed,
+            sync_batchnorm=strategy.num_replicas_in_sync > 1,
+        )
+        model = training_model(network, config.objective, config.clips_per_video, frames)
+    batch = min(config.batch, len(videos))
+    data = sampler_videos(
+        index,
+        videos,
+        FIELDS[kind],
+        _true_scores(index, videos, table),
+        clips_per_video=config.clips_per_video,
+        batch=batch,
+        seed=seed,
+    )
+    run_fit(
+        Fit(
+            kind=kind,
+            model=model,
+            network=network,
+            loss=SamplerLoss(config),
+            metrics=[],
+            data=data,
+            steps=max(1, len(videos) // batch),
+            measure=_selection_quality(network, kind, index, config, table, K),
+            monitor="val_chosen_score",
+            about={
+                "config": dataclasses.asdict(config),
+                "objective": config.objective,
+                "frames_per_clip": frames,
+                "cost": dataclasses.asdict(count(network)),
+            },
+        ),
+        config,
+        folder,
+        index,
+        strategy,
+        quiet,
+    )
+
+
+def _true_scores(index: FeatureIndex, videos: list, table: ScoreTable | None) -> list[np.ndarray]:
+    """f's score of the true class on every clip `[L]` of each video; zeros where there is no table."""
+    if table is None:
+        return [np.zeros(video.clips, np.float32) for video in videos]
+    rows = table.of([video.video_id for video in videos])
+    return [row[:, index.label_id(video)] for row, video in zip(rows, videos, strict=True)]
+
+
+def _selection_quality(network, kind: str, index: FeatureIndex, config: SamplerConfig, table, K: int):
+    """A function that measures how well the sampler chooses K clips of the val videos."""
+    videos = [video for video in index.of_split("val") if kind != "audio" or video.has_audio]
+    if table is None or not videos:
+        return None
+    known = list(zip(videos, _true_scores(index, videos, table), strict=True))
+    function = saliency_function(network, config.objective)
+
+    def measure() -> dict[str, float]:
+        chosen, best = [], []
+        for video, scores in known:
+            saliency = video_saliency(function, index, video, kind)
+            order = np.argsort(-np.nan_to_num(saliency, nan=-1.0), kind="stable")[:K]
+            chosen.append(scores[order].mean())
+            best.append(np.sort(scores)[-K:].mean())
+        return {"chosen_score": float(np.mean(chosen)), "oracle_score": float(np.mean(best))}
+
+    return measure

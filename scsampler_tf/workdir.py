@@ -1,0 +1,76 @@
+"""Where everything of a run lies, and its configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import UserError
+from pipelines.files import make_folder, read_json, write_json
+from pipelines.index import FeatureIndex, load_index
+from scsampler_tf.config import ExperimentConfig, from_dict, to_dict
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """The folders of one run."""
+
+    path: Path
+
+    @property
+    def features(self) -> Path:
+        """The feature folder that `pipelines.prepare` writes."""
+        return self.path / "features"
+
+    @property
+    def config_file(self) -> Path:
+        """The run's configuration."""
+        return self.path / "config.json"
+
+    def model(self, kind: str) -> Path:
+        """Folder of the classifier or of a sampler."""
+        return self.path / "models" / kind
+
+    def table(self, kind: str) -> Path:
+        """Score table of the classifier or of a sampler."""
+        return self.path / "scores" / f"{kind}.npz"
+
+    @property
+    def report(self) -> Path:
+        """Tables and pictures."""
+        return self.path / "report"
+
+    def index(self, config: ExperimentConfig) -> FeatureIndex:
+        """The features, which must have been made with the run's settings."""
+        return load_index(self.features, config.features)
+
+
+def open_workdir(path: str | Path) -> tuple[Workdir, ExperimentConfig]:
+    """An existing run and its configuration."""
+    workdir = Workdir(Path(path))
+    if not workdir.config_file.is_file():
+        raise UserError(f"{path}: no config.json here; begin a run with python -m scsampler_tf.experiment")
+    return workdir, from_dict(read_json(workdir.config_file))
+
+
+def claim_workdir(path: str | Path, config: ExperimentConfig) -> Workdir:
+    """A folder for a run with this configuration; one begun with another configuration is refused."""
+    workdir = Workdir(make_folder(path))
+    if workdir.config_file.exists():
+        there = read_json(workdir.config_file)
+        if there != to_dict(config):
+            raise UserError(
+                f"{path}: {_difference(there, to_dict(config))}; use another --workdir or the same settings"
+            )
+    else:
+        write_json(workdir.config_file, to_dict(config))
+    return workdir
+
+
+def _difference(there: dict, asked: dict, where: str = "") -> str:
+    for key in sorted(set(there) | set(asked)):
+        old, new = there.get(key), asked.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            return _difference(old, new, f"{where}{key}.")
+        return f"was begun with {where}{key}={old}, now {new} is asked for"
+    return "was begun with another configuration"

@@ -1,0 +1,168 @@
+"""The contract every network keeps, at small sizes."""
+
+import keras
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from scsampler_tf import models
+
+SMALL_SHAPES = {"resnet3d": (8, 16, 16, 3), "resnet2d": (14, 14, 2), "audio_vgg": (16, 32, 1)}
+KINDS = {"resnet3d": "rgb", "resnet2d": "md", "audio_vgg": "log_mel"}
+LIGHT = ["r2plus1d_small", "resnet_small", "vgg_audio_small"]
+
+
+def small(name, **options):
+    family = models.PRESETS[name]["family"]
+    options = {"num_classes": 3, "input_shape": SMALL_SHAPES[family], "inputs": KINDS[family], **options}
+    return models.create(name, **options)
+
+
+def example(model, batch=2):
+    rng = np.random.default_rng(0)
+    top = 255.0 if model.input_shape[-1] == 3 else 4.0
+    return rng.uniform(0, top, (batch, *model.input_shape[1:])).astype("float32")
+
+
+def parameters(model):
+    return sum(np.prod(weight.shape, dtype=int) for weight in model.trainable_weights)
+
+
+def test_names():
+    assert set(LIGHT) <= set(models.names())
+    assert {"r3d_18", "mc3_18", "r2plus1d_18", "resnet18", "vgg_audio"} <= set(models.names())
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_parameters_are_those_documented(name):
+    preset = models.PRESETS[name]
+    model = models.create(
+        name, num_classes=preset["classes"], input_shape=preset["input_shape"], inputs=preset["inputs"]
+    )
+    assert parameters(model) == preset["parameters"]
+    assert model.output_shape == (None, preset["classes"])
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_forward_and_backward_are_finite(name):
+    model = small(name, dropout=0.2)
+    pictures, labels = example(model), np.array([0, 2])
+    logits = model.predict(pictures, verbose=0)
+    assert logits.shape == (2, 3)
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = [weight.numpy() for weight in model.trainable_weights]
+    assert np.isfinite(model.train_on_batch(pictures, labels))
+    changed = [np.any(old != new.numpy()) for old, new in zip(before, model.trainable_weights, strict=True)]
+    # A bias before a dead ReLU may stand still; every kernel must move.
+    kernels = [w.path for w, moved in zip(model.trainable_weights, changed, strict=True) if not moved]
+    assert not [path for path in kernels if path.endswith("kernel")]
+    assert all(np.isfinite(weight.numpy()).all() for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_is_functional_without_grouped_convolutions(name):
+    model = small(name)
+    assert isinstance(model, keras.Model)
+    assert model.name == name
+    convolutions = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D)
+    ]
+    assert convolutions
+    assert all(layer.groups == 1 for layer in convolutions)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_saved_and_loaded_gives_the_same(name, tmp_path):
+    model = small(name, dropout=0.5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict(example(model), verbose=0), model.predict(example(model), verbose=0), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_gives_float32_logits(name, policy):
+    full = small(name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = small(name)
+    finally:
+        keras.config.set_dtype_policy(before)
+    mixed.set_weights(full.get_weights())
+    logits = mixed.predict(example(full), verbose=0)
+    assert logits.dtype == np.float32
+    assert mixed.get_layer("rescale").compute_dtype == "float32"
+    reduced = policy.removeprefix("mixed_")
+    assert any(layer.compute_dtype == reduced for layer in mixed.layers)
+    np.testing.assert_allclose(logits, full.predict(example(full), verbose=0), atol=0.02)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_the_seed_alone_decides_the_weights(name):
+    keras.utils.set_random_seed(1)
+    first = small(name, seed=7)
+    keras.utils.set_random_seed(2)
+    same, other = small(name, seed=7), small(name, seed=8)
+    pairs = list(zip(first.weights, same.weights, other.weights, strict=True))
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b, _ in pairs)
+    kernels = [(a.numpy(), c.numpy()) for a, _, c in pairs if a.name == "kernel"]
+    assert kernels
+    assert not any(np.array_equal(a, c) for a, c in kernels)
+
+
+def test_layers_of_one_shape_start_differently():
+    model = small("resnet18")
+    first, second = (model.get_layer(f"layer1_{i}_conv1").kernel.numpy() for i in (0, 1))
+    assert first.shape == second.shape
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_the_initial_deviation_is_he_over_the_fan_out():
+    kernel = small("resnet18").get_layer("layer4_1_conv2").kernel.numpy()
+    assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * 512)), rel=0.01)
+    assert abs(kernel.mean()) < 1e-4
+
+
+def test_batchnorm_constants_and_synchronization():
+    for synchronized in (False, True):
+        model = small("r2plus1d_small", sync_batchnorm=synchronized)
+        norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert {(n.epsilon, n.momentum, n.synchronized) for n in norms} == {(1e-5, 0.9, synchronized)}
+
+
+def test_dropout_is_only_there_when_asked_for():
+    assert not [layer for layer in small("resnet_small").layers if layer.name == "dropout"]
+    assert small("resnet_small", dropout=0.3).get_layer("dropout").rate == 0.3
+
+
+def test_options_override_the_preset():
+    model = small("resnet_small", widths=(8, 16), repeats=(2, 1))
+    assert model.get_layer("layer1_1_conv2").filters == 8
+    assert model.get_layer("average").output.shape == (None, 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "resnet19"}, "network 'resnet19' is unknown; known are r3d_18, mc3_18"),
+        ({"depth": 3}, "unknown option 'depth'; known are dropout, repeats, seed, stem"),
+        ({"stem": "large"}, "stem 'large' is none of auto, imagenet, small"),
+        ({"num_classes": 0}, "0 classes"),
+        ({"dropout": 1.0}, "dropout 1.0"),
+        ({"inputs": "yuv"}, "inputs 'yuv' is none of rgb, rgb_r, md, log_mel"),
+        ({"inputs": "md"}, "3 channels, but inputs 'md' have 2"),
+        ({"input_shape": (16, 3)}, r"takes \[height, width, channels\]"),
+        ({"input_shape": (8, 16, 16, 3)}, r"takes \[height, width, channels\]"),
+        ({"input_shape": (None, 16, 3)}, r"takes \[height, width, channels\]"),
+        ({"input_shape": (3, 16, 3)}, r"too small; \[height, width\] must be at least \[4, 4\]"),
+    ],
+)
+def test_mistakes_are_told(arguments, message):
+    values = {"name": "resnet_small", "num_classes": 3, "input_shape": (16, 16, 3), "inputs": "rgb"}
+    with pytest.raises(UserError, match=message):
+        models.create(**{**values, **arguments})

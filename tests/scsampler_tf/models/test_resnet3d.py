@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from scsampler_tf import models
+from scsampler_tf.models.resnet3d import middle_channels
+
+
+def clip_model(name, shape=(8, 16, 16, 3), **options):
+    return models.create(name, num_classes=2, input_shape=shape, **options)
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "middle"),
+    [(64, 64, 144), (64, 128, 230), (128, 128, 288), (128, 256, 460), (256, 512, 921), (512, 512, 1152)],
+)
+def test_middle_channels_of_the_paper(channels, filters, middle):
+    assert middle_channels(channels, filters) == middle
+
+
+def test_both_convolutions_of_a_block_share_the_middle():
+    model = clip_model("r2plus1d_18")
+    assert model.get_layer("layer2_0_conv1_space").filters == 230
+    assert model.get_layer("layer2_0_conv2_space").filters == 230
+    assert model.get_layer("layer2_1_conv1_space").filters == 288
+
+
+def test_the_stem_has_45_middle_channels():
+    model = clip_model("r2plus1d_18")
+    assert model.get_layer("stem_space").kernel.shape == (1, 7, 7, 3, 45)
+    assert model.get_layer("stem_time").kernel.shape == (3, 1, 1, 45, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("r3d_18", (2, 4, 4, 512)),
+        ("mc3_18", (16, 4, 4, 512)),
+        ("r2plus1d_18", (2, 4, 4, 512)),
+        ("r2plus1d_small", (4, 4, 4, 96)),
+    ],
+)
+def test_size_of_the_last_map(name, last):
+    model = clip_model(name, (16, 64, 64, 3))
+    assert model.get_layer("average").input.shape == (None, *last)
+
+
+def test_mc3_strides_no_shortcut_in_time():
+    assert clip_model("mc3_18").get_layer("layer2_0_shortcut").strides == (1, 2, 2)
+    assert clip_model("r3d_18").get_layer("layer2_0_shortcut").strides == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "least"),
+    [
+        ("r2plus1d_18", (4, 112, 112, 3), "8, 16, 16"),
+        ("r2plus1d_18", (8, 112, 8, 3), "8, 16, 16"),
+        ("mc3_18", (1, 8, 8, 3), "1, 16, 16"),
+        ("r2plus1d_small", (2, 56, 56, 3), "4, 16, 16"),
+    ],
+)
+def test_too_small_clips(name, shape, least):
+    with pytest.raises(UserError, match=rf"{name}: .* too small; \[frames, height, width\] .* \[{least}\]"):
+        clip_model(name, shape)
+
+
+def moving_squares(count, seed):
+    """Clips of a square that goes left (0) or right (1), one or two pixels a frame: `[N, 8, 24, 24, 3]`."""
+    rng = np.random.default_rng(seed)
+    clips, labels = np.full((count, 8, 24, 24, 3), 60, "float32"), rng.integers(0, 2, count)
+    for clip, label in zip(clips, labels, strict=True):
+        speed, top, start = rng.integers(1, 3), rng.integers(0, 18), rng.integers(0, 24)
+        for frame in range(8):
+            columns = (start + (2 * label - 1) * speed * frame + np.arange(6)) % 24
+            clip[frame, top : top + 6, columns] = 200
+    return clips + rng.normal(0, 5, clips.shape).astype("float32"), labels
+
+
+@pytest.mark.slow
+def test_the_small_network_learns_which_way_things_move():
+    # No single frame tells left from right, so only a network that sees time can be right on new clips.
+    model = clip_model("r2plus1d_small", (8, 24, 24, 3))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3), loss, metrics=["accuracy"])
+    clips, labels = moving_squares(256, 0)
+    keras.utils.set_random_seed(0)
+    model.fit(clips, labels, batch_size=32, epochs=8, verbose=0)
+    accuracy = model.evaluate(*moving_squares(128, 1), verbose=0)[1]
+    assert accuracy > 0.9

@@ -1,0 +1,233 @@
+"""The client against a scripted server: what it sends, how it reads, what it says when things go wrong."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from scsampler_tf.serving.client import ServingClient, decode, encode, model_url
+
+
+def output(dtype: str, rank: int) -> dict:
+    return {"dtype": dtype, "tensor_shape": {"dim": [{"size": "-1"}] * rank, "unknown_rank": False}}
+
+
+SIGNATURES = {
+    "serving_default": {"outputs": {"y": output("DT_FLOAT", 1)}},
+    "many": {"outputs": {"y": output("DT_INT32", 3), "name": output("DT_STRING", 1)}},
+    "__saved_model_init_op": {"outputs": {}},
+}
+METADATA = {"metadata": {"signature_def": {"signature_def": SIGNATURES}}}
+
+
+class Scripted(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        metadata = self.path.endswith("/metadata")
+        self._answer(200, METADATA if metadata else {"model_version_status": [{"version": "1"}]})
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.path, json.loads(body)))
+        self._answer(*(self.server.answers.pop(0) if self.server.answers else (200, {"outputs": [1.0]})))
+
+    def _answer(self, status, document):
+        if status == 0:
+            self.connection.close()
+            return
+        if status == -1:
+            self.server.released.wait(5)
+            return
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def scripted():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
+    server.requests, server.answers, server.released = [], [], threading.Event()
+    server.handle_error = lambda *arguments: None  # connections that the script cut
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def client(scripted):
+    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", backoff_s=0.001) as client:
+        yield client
+
+
+def test_no_tensorflow():
+    code = (
+        "import sys, scsampler_tf.serving.client; "
+        "sys.exit(any(n in sys.modules for n in ('tensorflow', 'keras', 'starlette')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_status_and_metadata(client):
+    assert client.status() == [{"version": "1"}]
+    assert client.metadata() == SIGNATURES
+
+
+def test_what_is_sent(client, scripted):
+    inputs = {
+        "clips": np.array([[b"\xff", b""]], object),
+        "nested": [[b"\xff"], ["text"]],
+        "x": np.array([0.1], np.float32),
+        "k": np.int64(3),
+        "mask": np.array([True]),
+    }
+    client.predict("", inputs)
+    path, document = scripted.requests[0]
+    assert path == "/v1/models/m:predict"
+    assert document == {
+        "signature_name": "serving_default",
+        "inputs": {
+            "clips": [[{"b64": "/w=="}, {"b64": ""}]],
+            "nested": [[{"b64": "/w=="}], ["text"]],
+            "x": [0.1],
+            "k": 3,
+            "mask": [True],
+        },
+    }
+
+
+def test_lone_output_gets_its_name_back(client, scripted):
+    scripted.answers.append((200, b'{"outputs": [NaN, 0.1]}'))
+    answer = client.predict("serving_default", {"x": [1]})
+    assert list(answer) == ["y"]
+    assert answer["y"].dtype == np.float32
+    np.testing.assert_array_equal(answer["y"], np.array([np.nan, 0.1], np.float32))
+
+
+def test_several_outputs_with_empty_dimensions(client, scripted):
+    scripted.answers.append((200, {"outputs": {"y": [[], []], "name": ["a", "b"]}}))
+    answer = client.predict("many", {})
+    assert answer["y"].shape == (2, 0, 0)
+    assert answer["y"].dtype == np.int32
+    assert answer["name"].tolist() == ["a", "b"]
+
+
+def test_bytes_come_back_as_bytes():
+    values = decode([[{"b64": "/w=="}], [{"b64": ""}]], output("DT_STRING", 2))
+    assert values.tolist() == [[b"\xff"], [b""]]
+    with pytest.raises(ValueError, match="DT_COMPLEX64"):
+        decode([1], output("DT_COMPLEX64", 1))
+
+
+def test_encode_leaves_what_it_does_not_know_to_json():
+    assert encode(None) is None
+    assert encode((1, memoryview(b"a"))) == [1, {"b64": "YQ=="}]
+    assert encode(np.array([b"a"])) == [{"b64": "YQ=="}]
+
+
+@pytest.mark.parametrize("first", [[(503, {"error": "busy"})] * 2, [(502, b"<html>")], [(0, b"")]])
+def test_passing_failures_are_tried_again(client, scripted, first):
+    scripted.answers.extend(first)
+    assert client.predict("", {})["y"].tolist() == [1.0]
+    assert len(scripted.requests) == len(first) + 1
+
+
+def test_lasting_failure_says_what_the_server_said(client, scripted):
+    scripted.answers.extend([(503, {"error": "still\nbusy"})] * 9)
+    with pytest.raises(UserError, match=r"127\.0\.0\.1.*503: still busy"):
+        client.predict("", {})
+    assert len(scripted.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((400, {"error": "wrong rank"}), "refused with 400: wrong rank"),
+        ((404, b"not found"), "refused with 404: not found"),
+        ((413, b""), "refused with 413"),
+        ((400, {"error": "x" * 1000}), "x" * 300 + r"\.\.\."),
+        ((200, b"<html>"), "something else than JSON"),
+        ((200, {"predictions": []}), "without 'outputs'"),
+        ((200, b"[]"), "without 'outputs'"),
+        ((200, {"outputs": ["a"]}), "does not fit its metadata"),
+    ],
+)
+def test_refusals_are_not_tried_again(client, scripted, answer, words):
+    scripted.answers.append(answer)
+    with pytest.raises(UserError, match=words) as caught:
+        client.predict("", {})
+    assert "\n" not in str(caught.value)
+    assert len(scripted.requests) == 1
+
+
+def test_outputs_that_changed_are_asked_for_again(client, scripted):
+    scripted.answers.append((200, {"outputs": {"z": [1]}}))
+    with pytest.raises(UserError, match="other outputs"):
+        client.predict("many", {})
+
+
+def test_unknown_signature_names_the_known(client):
+    with pytest.raises(UserError, match=r"no signature 'absent'; it has many, serving_default$"):
+        client.predict("absent", {})
+
+
+def test_too_large_a_request_is_not_sent(scripted):
+    url = f"http://127.0.0.1:{scripted.server_port}/v1/models/m"
+    with ServingClient(url, max_request_bytes=1000) as client, pytest.raises(UserError, match="fewer clips"):
+        client.predict("", {"x": b"x" * 1000})
+    assert scripted.requests == []
+
+
+def test_timeout(scripted):
+    scripted.answers.append((-1, b""))
+    url = f"http://127.0.0.1:{scripted.server_port}"
+    with ServingClient(url, "m", timeout_s=0.2) as client, pytest.raises(UserError, match=r"within 0\.2 sec"):
+        client.predict("", {})
+
+
+def test_no_server():
+    with ServingClient("http://127.0.0.1:9", "m", backoff_s=0) as client, pytest.raises(UserError) as caught:
+        client.status()
+    assert "http://127.0.0.1:9/v1/models/m: cannot be reached" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "address"),
+    [
+        ("http://h:8501", "m", "http://h:8501/v1/models/m"),
+        ("http://h:8501/", "a b", "http://h:8501/v1/models/a%20b"),
+        ("http://h:8501/v1/models", "m", "http://h:8501/v1/models/m"),
+        ("https://h/tf/v1/models/m/", None, "https://h/tf/v1/models/m"),
+        ("http://h/v1/models/m/versions/3", "m", "http://h/v1/models/m/versions/3"),
+    ],
+)
+def test_addresses(url, model, address):
+    assert model_url(url, model) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [
+        ("localhost:8501", "m"),
+        ("ftp://h", "m"),
+        ("http://", "m"),
+        ("http://h", None),
+        ("http://h/v1/models/a", "b"),
+        ("http://h/v1/models/a:predict", None),
+    ],
+)
+def test_wrong_addresses(url, model):
+    with pytest.raises(UserError):
+        model_url(url, model)
