@@ -89,6 +89,7 @@ class CompressedVideo:
             source = make(stream.codec_context, self._settings.canvas, self.stream.rotation)
             frames = self._timed(decoded_frames(container, stream, damage))
             yield from self._assembled(source.frames(frames), source.rotation)
+            damage.check_count(self.timing.count, stream.frames)
             self.damage = damage.sentences() + source.remarks(self.stream)
 
     def _timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:

@@ -1,5 +1,6 @@
 """Mistakes of the user, told in one sentence instead of a traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def run_command(body: Callable[[], int | None]) -> int:
 
     Returns the exit code: that of `body` (None counts as 0), 2 for a `UserError`, 130 for Ctrl-C.
     """
+    # TensorFlow's start-up chatter would bury the one sentence; whoever wants it sets the variable.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return body() or 0
     except UserError as error:

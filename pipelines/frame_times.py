@@ -81,7 +81,8 @@ class FrameTimes:
         """The inverse of `to_dict`."""
         pts = values["pts"]
         if isinstance(pts, dict):
-            pts = (pts["start"] + pts["step"] * frame for frame in range(pts["count"]))
+            start, step = pts["start"], pts["step"]
+            pts = range(start, start + step * pts["count"], step)
         return cls(Fraction(values["time_base"]), pts, values["keyframes"], values["fps"])
 
     def __eq__(self, other: object) -> bool:
@@ -96,6 +97,6 @@ def _packed(pts: array) -> dict[str, int] | list[int | None]:
     if NO_PTS not in pts:
         step = pts[1] - pts[0] if len(pts) > 1 else 1
         start = pts[0] if pts else 0
-        if all(value == start + step * frame for frame, value in enumerate(pts)):
+        if step and all(value == start + step * frame for frame, value in enumerate(pts)):
             return {"start": start, "step": step, "count": len(pts)}
     return [None if value == NO_PTS else value for value in pts]

@@ -9,6 +9,8 @@ never stop the batch.
 import argparse
 import dataclasses
 import itertools
+import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,8 @@ def extract_video(job: tuple[Row, Path, FeatureSettings]) -> None:
 
 
 def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoRecord:
+    if multiprocessing.parent_process() is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a worker that only writes records must not claim a GPU
     from pipelines.records import write_shard  # TensorFlow, needed only where features are written
 
     video = CompressedVideo(row.path, settings)

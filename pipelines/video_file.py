@@ -13,6 +13,8 @@ from pipelines.errors import VideoError
 DEFAULT_FPS = 25.0
 GOP_HEADER_ONLY = ("mpeg1video", "mpeg2video")  # their headers do not tell whether B-frames are used
 PEEK_FRAMES = 32
+TEXT_CODECS = ("ansi", "bintext", "xbin", "idf")  # FFmpeg reads plain text as terminal pictures
+COMPLETE = 0.95  # containers may count a few frames that are never shown (edit lists, empty packets)
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,18 @@ class Damage:
     patched_frames: int = 0
     notes: list[str] = field(default_factory=list)
 
+    def check_count(self, read: int, announced: int) -> None:
+        """Notes when clearly fewer frames were read than the file announces (0: it does not tell)."""
+        if read < COMPLETE * announced:
+            self.notes.append(f"only {read} of the {announced} frames that the file announces are in it")
+
     def sentences(self) -> list[str]:
         """The damage in words; empty for a sound file."""
         counted = []
         if self.lost_packets:
-            counted.append(f"{self.lost_packets} packets could not be decoded and were left out")
+            counted.append(f"packets that could not be decoded and were left out: {self.lost_packets}")
         if self.patched_frames:
-            counted.append(f"{self.patched_frames} frames are damaged; the decoder patched them")
+            counted.append(f"frames that are damaged and were patched by the decoder: {self.patched_frames}")
         return counted + self.notes
 
 
@@ -86,6 +93,8 @@ def picture_stream(container: av.container.InputContainer, path: str | PathLike)
     stream = streams[0]
     if stream.codec_context is None:
         raise VideoError(f"{path}: no decoder for its video stream; convert it to H.264")
+    if stream.codec_context.name in TEXT_CODECS:
+        raise VideoError(f"{path}: is a text, not a video; leave it out")
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"  # several threads corrupt the motion vectors of B-frames
     return stream

@@ -103,7 +103,7 @@ def markdown(results: dict) -> str:
         "multiply-adds, sampler plus classifier."
     )
     if localised:
-        note += " Precision: share of the chosen clips inside the action; recall: share of the action's clips chosen."
+        note += " Precision: share of chosen clips inside the action; recall: share of the action's clips."
     return "\n".join(lines) + f"\n\n{note}\n"
 
 

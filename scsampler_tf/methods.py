@@ -63,7 +63,7 @@ def saliency_choice(data: EvaluationSet, config: SelectionConfig, scheme: str) -
 
 
 def evaluate_choice(data: EvaluationSet, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chosen clips `[V, K]` (-1 for none) -> chosen `[V, L]` bool and whether each video is right `[V]` bool."""
+    """Chosen clips `[V, K]` (-1 for none) -> the same as `[V, L]` bool, and if each video is right `[V]`."""
     chosen = np.asarray(choose.chosen_mask(indices, data.mask.shape[1])) & data.mask
     return chosen, np.asarray(correct(video_probabilities(data.probabilities, chosen), data.labels))
 

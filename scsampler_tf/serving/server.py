@@ -87,7 +87,7 @@ def serve(arguments: argparse.Namespace) -> None:
             print(f"{arguments.model_base}: no version to serve yet; waiting for one", file=sys.stderr)
         limit = int(arguments.max_request_mb * 2**20)
         app = create_app(base, arguments.threads, arguments.poll_seconds, limit)
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        settings = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=30)
         bound.listen(1024)
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         print(f"serving at http://{host}:{bound.getsockname()[1]}/v1/models", flush=True)

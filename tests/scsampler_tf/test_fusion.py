@@ -133,7 +133,7 @@ def chosen(scheme, example, **parameters):
     return [int(clip) for clip in np.asarray(selection.top_k(scores, mask, k))[0]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), k_prime=st.integers(0, 8))
 def test_union_equals_the_papers_words(seed, k_prime):
     case = example(seed)
@@ -146,7 +146,7 @@ def test_union_equals_the_papers_words(seed, k_prime):
     assert chosen("union_list", case, k_prime=k_prime) == union
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6))
 def test_intersection_equals_the_papers_words(seed):
     case = example(seed)
@@ -159,7 +159,7 @@ def test_intersection_equals_the_papers_words(seed):
     assert set(chosen("intersect_list", case)) == before | set(newest[: k - len(before)])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), alpha=st.sampled_from([0.0, 0.25, 0.5, 0.8, 1.0]))
 def test_convex_list_equals_the_papers_words(seed, alpha):
     case = example(seed)

@@ -114,7 +114,7 @@ def test_the_same_inside_a_graph_with_unknown_sizes():
     ]
     traced = tf.function(scores, input_signature=signature)
     generator = np.random.default_rng(0)
-    for shape in [(2, 4, 3), (1, 1, 1)]:
+    for shape in [(2, 4, 3), (1, 1, 1), (0, 2, 2)]:
         inputs = (
             generator.normal(size=(*shape, 3)).astype("float32"),
             generator.random(shape) < 0.7,

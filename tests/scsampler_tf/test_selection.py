@@ -48,7 +48,7 @@ def test_top_k_needs_a_clip():
         selection.top_k(np.zeros((1, 2)), np.ones((1, 2), bool), 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 40))
 def test_top_k_and_ranks_equal_sorting(seed, k):
     scores, mask = scores_and_mask(seed)
@@ -199,20 +199,21 @@ def test_empirical_draws_from_the_histogram():
 
 
 def test_empirical_probabilities_without_replacement():
-    drawn = selection.empirical_clips([0.6, 0.3, 0.1], np.ones((6000, 3), bool), 2, seed=0)
-    first = np.bincount(drawn[:, 0], minlength=3) / 6000
+    drawn = selection.empirical_clips([0.6, 0.3, 0.1], np.ones((4000, 3), bool), 2, seed=0)
+    first = np.bincount(drawn[:, 0], minlength=3) / 4000
     np.testing.assert_allclose(first, [0.6, 0.3, 0.1], atol=0.03)
     after_zero = drawn[drawn[:, 0] == 0, 1]
     assert (after_zero == 1).mean() == pytest.approx(0.3 / (0.3 + 0.1), abs=0.03)
 
 
 def test_baselines_refuse_no_clips():
-    for choose in (selection.random_clips, selection.uniform_clips):
-        with pytest.raises(ValueError, match="k is 0"):
-            choose(*((RAGGED, 0, 1)[: choose.__code__.co_argcount]))
+    with pytest.raises(ValueError, match="k is 0"):
+        selection.random_clips(RAGGED, 0, 1)
+    with pytest.raises(ValueError, match="k is 0"):
+        selection.uniform_clips(RAGGED, 0)
 
 
-def every_choice(scores, mask, class_scores, labels):
+def every_choice(scores, mask, class_scores):
     indices = selection.top_k(scores, selection.strided(mask, 2), 8)
     return (
         indices,
@@ -220,7 +221,6 @@ def every_choice(scores, mask, class_scores, labels):
         selection.chosen_mask(indices, tf.shape(scores)[1]),
         selection.gather_clips(class_scores, indices),
         selection.dense(mask),
-        selection.oracle_clips(class_scores, labels, mask, 3),
     )
 
 
@@ -229,7 +229,6 @@ def test_the_same_inside_a_graph_with_unknown_sizes():
         tf.TensorSpec([None, None]),
         tf.TensorSpec([None, None], tf.bool),
         tf.TensorSpec([None, None, 3]),
-        tf.TensorSpec([None], tf.int32),
     ]
     traced = tf.function(every_choice, input_signature=signature)
     assert traced.get_concrete_function().structured_outputs[0].shape[1] == 8
@@ -239,10 +238,19 @@ def test_the_same_inside_a_graph_with_unknown_sizes():
             generator.integers(0, 3, (videos, clips)).astype("float32"),
             generator.random((videos, clips)) < 0.7,
             generator.random((videos, clips, 3), dtype="float32"),
-            np.zeros(videos, "int32"),
         )
         for graph, eager in zip(traced(*inputs), every_choice(*inputs), strict=True):
             np.testing.assert_array_equal(graph, eager)
+
+
+def test_the_oracle_inside_a_graph_with_unknown_sizes():
+    signature = [tf.TensorSpec([None, None, None]), tf.TensorSpec([None], tf.int32)]
+    signature.append(tf.TensorSpec([None, None], tf.bool))
+    traced = tf.function(lambda *inputs: selection.oracle_clips(*inputs, 3), input_signature=signature)
+    class_scores = np.random.default_rng(0).random((3, 4, 5), dtype="float32")
+    labels = np.array([4, 0, 2], "int32")
+    expected = brute_top_k(class_scores[np.arange(3), :, labels], RAGGED, 3)
+    np.testing.assert_array_equal(traced(class_scores, labels, RAGGED), expected)
 
 
 def test_top_k_builds_a_functional_model():

@@ -1,9 +1,11 @@
-"""The local server against TF-Serving's documented REST interface, and once for real as a process.
+"""The local server against TF-Serving's documented REST interface, and once as a process of its own.
 
 Written from TensorFlow Serving's page "RESTful API".
 """
 
+import asyncio
 import base64
+import contextlib
 import gzip
 import itertools
 import json
@@ -12,14 +14,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+import uvicorn
 
 from scsampler_tf.serving.app import create_app
 from scsampler_tf.serving.client import ServingClient
@@ -38,12 +42,30 @@ THREE = [
 THREE_COLUMNS = {name: [row[name] for row in THREE] for name in THREE[0]}
 
 
+@contextlib.contextmanager
+def running(app):
+    """A client of the application, served by uvicorn in a thread."""
+    uvicorn_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
+    thread = threading.Thread(target=uvicorn_server.run)
+    thread.start()
+    while not uvicorn_server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            yield client
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def server(model_base):
     config = ModelConfig("scsampler", model_base / "scsampler", labels={"stable": 1})
     base = ModelBase(lambda: [config], LoadedModel)
     base.refresh()
-    with TestClient(create_app(base, threads=2, max_request_bytes=100_000)) as client:
+    with running(create_app(base, threads=2, max_request_bytes=100_000)) as client:
         yield client
 
 
@@ -122,7 +144,7 @@ ANSWERS = {
     "text": ({"signature_name": "raw", "inputs": ["caf\u00e9"]}, {"outputs": ["caf\u00e9"]}),
     "types": (
         {"signature_name": "types", "inputs": {"i8": [-128], "u8": [255], "f64": [0.1], "flag": [True]}},
-        {"outputs": {"i8": [-128], "u8": [255], "f64": [0.1], "flag": [False], "half": [0.09997559]}},
+        {"outputs": {"i8": [-128], "u8": [255], "f64": [0.1], "flag": [False], "half": [0.099975586]}},
     ),
     "no rows of strings": (
         {"signature_name": "images", "inputs": {"image": [[]]}},
@@ -269,8 +291,6 @@ def test_slow_body(server, model_base):
     async def send(message):
         sent.append(message)
 
-    import asyncio
-
     scope = {"type": "http", "method": "POST", "path": MODEL + ":predict", "headers": []}
     asyncio.run(app(scope, receive, send))
     assert sent[0]["status"] == 408
@@ -285,7 +305,7 @@ def test_a_new_version_is_served_while_running(model_base, tmp_path):
     copy(1)
     base = ModelBase(partial(models_in_folder, tmp_path / "base"), LoadedModel)
     base.refresh()
-    with TestClient(create_app(base, poll_s=0.05)) as server:
+    with running(create_app(base, poll_s=0.05)) as server:
         copy(12)
         deadline = time.monotonic() + 20
         while server.get(MODEL + "/metadata").json()["model_spec"]["version"] != "12":

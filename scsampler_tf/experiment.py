@@ -1,0 +1,189 @@
+"""The whole job on a user's data: features, classifier, samplers, score tables, table, SavedModel.
+
+    python -m scsampler_tf.experiment --manifest videos.csv --workdir runs/mine --preset small
+
+Each stage is skipped when its output is there, so a killed run goes on where it stopped.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import UserError, run_command
+from pipelines.files import read_json, write_json
+from pipelines.prepare import prepare
+from pipelines.prepare import report as feature_report
+from scsampler_tf.config import SAMPLERS, ExperimentConfig, preset, with_settings
+from scsampler_tf.workdir import Workdir, claim_workdir
+
+EXPORT_NAME = "scsampler"
+
+
+def experiment(
+    manifest: str | Path,
+    workdir: Workdir,
+    config: ExperimentConfig,
+    *,
+    workers: int,
+    strategy: str,
+    model_base: Path,
+) -> dict:
+    """Runs all stages that are not done yet and returns the results (see `evaluate`)."""
+    from scsampler_tf.evaluate import evaluate, write_results
+    from scsampler_tf.score import score_kind
+    from scsampler_tf.train import train
+
+    stages = Stages(workdir.path / "stages.json")
+    index = stages.run(
+        "prepare", lambda: prepare(manifest, workdir.features, config.features, workers, config.seed)
+    )
+    print(feature_report(index), flush=True)
+    kinds = [kind for kind in SAMPLERS if kind != "audio" or _sound(index)]
+    for kind in ("classifier", *kinds):
+        stages.run(
+            f"train {kind}",
+            lambda kind=kind: train(kind, workdir, config, workers=workers, strategy=strategy),
+        )
+        stages.run(f"score {kind}", lambda kind=kind: score_kind(kind, workdir, config, workers))
+    results = stages.run("evaluate", lambda: evaluate(workdir, config))
+    write_results(results, workdir)
+    stages.run("export", lambda: _export_once(workdir, config, model_base))
+    stages.run("timeline", lambda: _example(workdir, config, model_base))
+    return results
+
+
+def _sound(index) -> bool:
+    return any(video.has_audio for video in index.of_split("train"))
+
+
+class Stages:
+    """Runs stages in turn and notes how long each took, in seconds, and the peak memory, in MB."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._notes = read_json(path) if path.exists() else {}
+
+    def run(self, name: str, work: Callable):
+        """Runs one stage; its own functions skip what is done, then the earlier note is kept."""
+        print(f"== {name}", flush=True)
+        began = time.monotonic()
+        result = work()
+        seconds = round(time.monotonic() - began, 1)
+        if seconds >= self._notes.get(name, {}).get("seconds", 0):
+            self._notes[name] = {"seconds": seconds, "peak_mb": _peak_mb()}
+            write_json(self._path, self._notes)
+        print(f"== {name}: {seconds:.0f} s", flush=True)
+        return result
+
+
+def _peak_mb() -> int:
+    """The larger of this process's and its largest child's peak resident memory."""
+    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(max(usage) * unit / 1e6)
+
+
+def _export_once(workdir: Workdir, config: ExperimentConfig, model_base: Path) -> Path:
+    """Exports unless the newest version holds these very networks and settings."""
+    from scsampler_tf.export import ABOUT_PATH, export
+    from scsampler_tf.tables import load_table
+
+    note = workdir.path / "export.json"
+    kinds = [kind for kind in ("classifier", *SAMPLERS) if workdir.table(kind).exists()]
+    networks = {kind: load_table(workdir.table(kind)).made_by["network"] for kind in kinds}
+    if note.exists():
+        known = read_json(note)
+        if known["networks"] == networks and (Path(known["version"]) / ABOUT_PATH).exists():
+            return Path(known["version"])
+    version = export(workdir, config, EXPORT_NAME, model_base)
+    write_json(note, {"networks": networks, "version": str(version)})
+    return version
+
+
+def _example(workdir: Workdir, config: ExperimentConfig, model_base: Path) -> Path | None:
+    """The timeline of one test video, to look at; the one with the most clips."""
+    from scsampler_tf.predict import local_model, predict
+    from scsampler_tf.report import write_timeline
+
+    path = workdir.report / "timeline.png"
+    videos = workdir.index(config).of_split("test")
+    if path.exists() or not videos:
+        return path
+    video = max(videos, key=lambda each: (each.has_audio, each.clips))
+    version = read_json(workdir.path / "export.json")["version"]
+    return write_timeline(predict(video.path, local_model(version)), path)
+
+
+def closing_words(workdir: Workdir, results: dict) -> str:
+    """The table, where things lie, and what to try next."""
+    from scsampler_tf.evaluate import markdown
+
+    version = read_json(workdir.path / "export.json")["version"]
+    times = json.loads((workdir.path / "stages.json").read_text())
+    spent = ", ".join(f"{name} {note['seconds']:.0f} s" for name, note in times.items())
+    return "\n".join(
+        [
+            "",
+            markdown(results),
+            f"time:         {spent}",
+            f"peak memory:  {max(note['peak_mb'] for note in times.values())} MB",
+            f"results:      {workdir.path / 'results.json'}",
+            f"report:       {workdir.report}",
+            f"TensorBoard:  tensorboard --logdir {workdir.path / 'models'}",
+            f"SavedModel:   {version}",
+            "",
+            "next:",
+            f"  python -m scsampler_tf.predict VIDEO --model {version}",
+            f"  python -m tuning.search --workdir {workdir.path} --max-trials 20",
+            f"  python -m scsampler_tf.serving.server --model-base {Path(version).parent.parent}",
+        ]
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scsampler_tf.experiment", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--manifest", required=True, help="CSV with columns path,label,split")
+    add_experiment_arguments(parser)
+    parser.add_argument("--workdir", required=True, help="folder of the run")
+    args = parser.parse_args(argv)
+    return run_command(lambda: run(args, args.manifest))
+
+
+def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that the quick start shares."""
+    parser.add_argument("--preset", default="small", help="small, paper or tiny (default small)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change one setting"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes that read videos (default 2)")
+    parser.add_argument("--strategy", choices=("one_device", "mirrored"), help="one device, or all of them")
+    parser.add_argument("--model-base", help="where to export to (default WORKDIR/saved_models)")
+
+
+def run(args: argparse.Namespace, manifest: str | Path) -> None:
+    """One experiment from parsed options, with its closing words."""
+    if args.workers < 0:
+        raise UserError(f"--workers {args.workers}: give 0 or more")
+    config = with_settings(preset(args.preset), args.set)
+    workdir = claim_workdir(args.workdir, config)
+    base = Path(args.model_base) if args.model_base else workdir.path / "saved_models"
+    results = experiment(
+        manifest,
+        workdir,
+        config,
+        workers=args.workers,
+        strategy=args.strategy or config.strategy,
+        model_base=base,
+    )
+    print(closing_words(workdir, results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Writes a run's samplers and classifier as one SavedModel that stock TF-Serving runs.
+
+    python -m scsampler_tf.export --workdir runs/mine --name scsampler
+
+The version folder appears in saved_models/NAME/ only after the model was loaded again, its graph found
+free of operations that a stock server lacks, and its answers found equal to the Keras networks'.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import UserError, run_command
+from pipelines.files import make_folder
+from scsampler_tf.config import SAMPLERS, ExperimentConfig, to_dict
+from scsampler_tf.train import add_run_arguments, run_config
+from scsampler_tf.workdir import Workdir
+
+MODEL_BASE = Path("saved_models")
+ABOUT_PATH = Path("assets.extra") / "scsampler.json"
+PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+TOLERANCE = 1e-5
+
+
+def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = MODEL_BASE) -> Path:
+    """Exports a run as the next version of model `name` under `base`; returns the version folder.
+
+    Raises `UserError` when the classifier or all samplers are missing.
+    """
+    import tensorflow as tf
+
+    from scsampler_tf.composite import Composite
+    from scsampler_tf.model_folder import is_finished, load_model
+
+    classifier = load_model(workdir.model("classifier"))
+    samplers = {
+        kind: load_model(workdir.model(kind)) for kind in SAMPLERS if is_finished(workdir.model(kind))
+    }
+    if not samplers:
+        raise UserError(f"{workdir.path}: no trained sampler; run python -m scsampler_tf.train sampler first")
+    networks = {kind: (model.network, model.about["objective"]) for kind, model in samplers.items()}
+    about = describe(config, classifier, samplers)
+    composite = Composite(
+        classifier.network, networks, config.features, config.selection, classifier.labels, about
+    )
+    folder = make_folder(base / name)
+    # In the model's own folder, so that the last step is a rename; TF-Serving looks at numbers only.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
+        fresh = Path(temporary) / "model"
+        tf.saved_model.save(composite, str(fresh), signatures=composite.signatures())
+        (fresh / ABOUT_PATH).parent.mkdir()
+        (fresh / ABOUT_PATH).write_text(json.dumps(about, indent=2), encoding="utf-8")
+        scan_graph(fresh)
+        compare(fresh, workdir, config, networks, classifier.network)
+        version = folder / str(next_version(folder))
+        fresh.rename(version)
+    return version
+
+
+def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:
+    """What a client has to know: labels, clip and picture sizes, feature settings, selection."""
+    from scsampler_tf.runtime import versions
+
+    plain = to_dict(config)
+    return {
+        "labels": classifier.labels,
+        "features": plain["features"],
+        "clip_size": int(classifier.network.input_shape[2]),
+        "clip_resize": config.classifier.resize,
+        "selection": plain["selection"],
+        "samplers": {kind: model.about["objective"] for kind, model in samplers.items()},
+        "versions": versions(),
+    }
+
+
+def next_version(folder: Path) -> int:
+    """One more than the highest version in a model's folder."""
+    return 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=0)
+
+
+def scan_graph(folder: Path) -> None:
+    """Raises `ValueError` for Python functions and functions that must be compiled by XLA."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for meta in saved.meta_graphs:
+        library = meta.graph_def.library.function
+        nodes = [*meta.graph_def.node, *(node for function in library for node in function.node_def)]
+        bad = sorted({node.op for node in nodes} & PYTHON_OPS)
+        compiled = [function.signature.name for function in library if function.attr["_XlaMustCompile"].b]
+        if bad or compiled:
+            raise ValueError(f"the graph holds what TF-Serving lacks: {bad + compiled}")
+
+
+def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: dict, classifier) -> None:
+    """Raises `ValueError` when the loaded SavedModel and the Keras networks disagree on a real video."""
+    import tensorflow as tf
+
+    from pipelines.decoding import decode_all
+    from pipelines.records import BYTES_FIELDS, parse
+    from pipelines.wire import pack_strip, unpack_strip
+    from scsampler_tf.scoring import (
+        clip_probabilities,
+        probability_function,
+        saliency_function,
+        video_saliency,
+    )
+
+    index = workdir.index(config)
+    video = min(index.videos, key=lambda each: each.clips)
+    model = tf.saved_model.load(str(folder))
+    shard = tf.data.TFRecordDataset(index.shard_path(video)).map(lambda item: parse(item, BYTES_FIELDS))
+    rows = list(shard.as_numpy_iterator())
+    features = {name: tf.constant([[row[name] for row in rows]]) for name in ("md", "rgb_r", "log_mel")}
+    scores = model.signatures["score"](**features)
+    for kind, (network, objective) in networks.items():
+        expected = np.nan_to_num(video_saliency(saliency_function(network, objective), index, video, kind))
+        found = scores["audio" if kind == "audio" else f"{kind}_saliency"].numpy()[0]
+        heard = scores["has_audio"].numpy()[0] if kind == "audio" else slice(None)
+        _require_close(found[heard], expected[heard], f"saliency of {kind}")
+    size = int(classifier.input_shape[2])
+    _, clips = next(decode_all([video], index.settings, config.classifier.resize, size, workers=0, at_once=4))
+    if not isinstance(clips, np.ndarray):
+        raise clips
+    strips = [pack_strip(clip, 95) for clip in clips]
+    seen = np.stack([unpack_strip(strip, size) for strip in strips])
+    expected = clip_probabilities(probability_function(classifier), seen)
+    found = model.signatures["classify"](clips=tf.constant([strips]))["clip_probabilities"].numpy()[0]
+    _require_close(found, expected, "class probabilities", 1e-3)  # two JPEG decoders differ by a grey level
+
+
+def _require_close(found: np.ndarray, expected: np.ndarray, name: str, tolerance: float = TOLERANCE) -> None:
+    worst = float(np.abs(found - expected).max(initial=0.0))
+    if not worst <= tolerance:
+        raise ValueError(f"{name}: the SavedModel differs from the Keras network by {worst:.2g}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scsampler_tf.export", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--name", default="scsampler", help="model name (default scsampler)")
+    parser.add_argument(
+        "--model-base", default=str(MODEL_BASE), help="TF-Serving's model base (default saved_models)"
+    )
+    parser.add_argument("--best", metavar="FILE", help="selection settings found by tuning.search")
+    add_run_arguments(parser)
+    args = parser.parse_args(argv)
+
+    def body():
+        from scsampler_tf.evaluate import apply_selection
+
+        workdir, config = run_config(args)
+        print(export(workdir, apply_selection(config, args.best), args.name, Path(args.model_base)))
+
+    return run_command(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

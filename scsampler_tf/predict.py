@@ -1,0 +1,251 @@
+"""Labels and salient moments of video files, by an exported model or by a server that runs it.
+
+    python -m scsampler_tf.predict holiday.mp4 --model saved_models/scsampler
+    python -m scsampler_tf.predict holiday.mp4 --server http://localhost:8501 --json
+
+Every clip is scored from compressed features in one streaming pass; only the K chosen clips are decoded
+to pictures. For each video a timeline picture is written next to the answer.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.clips import ClipPlan
+from pipelines.compressed import CompressedVideo
+from pipelines.decoding import center_crop
+from pipelines.errors import UserError, run_command
+from pipelines.files import make_folder
+from pipelines.prepare import clips_with_sound
+from pipelines.settings import FeatureSettings, settings_from_dict
+from pipelines.video import decode_clips
+from pipelines.wire import pack_log_mel, pack_md, pack_strip
+
+CLIPS_AT_ONCE = 64  # bounds memory, and the size of a request to a server
+CLIP_QUALITY = 95
+
+Call = Callable[[str, dict], dict]
+"""Runs a signature of the exported model: (name, inputs) -> outputs, arrays and nested lists of bytes."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A chosen clip: where it lies, how salient it is, and what f says about it."""
+
+    clip: int
+    start_s: float
+    end_s: float
+    saliency: float
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one video. visual, audio and fused hold a value for every clip `[L]`."""
+
+    path: str
+    label: str
+    probabilities: dict[str, float]
+    moments: list[Moment]
+    bounds_s: list[tuple[float, float]]
+    visual: np.ndarray
+    audio: np.ndarray | None
+    fused: np.ndarray
+    thumbnails: list[np.ndarray]
+    policy: str
+    damage: list[str]
+
+    def to_dict(self) -> dict:
+        """Plain data for --json: moments in order of time."""
+        return {
+            "video": self.path,
+            "label": self.label,
+            "probability": self.probabilities[self.label],
+            "probabilities": self.probabilities,
+            "moments": [vars(moment) for moment in sorted(self.moments, key=lambda each: each.start_s)],
+            "clips": len(self.bounds_s),
+            "duration_s": self.bounds_s[-1][1],
+            "has_audio": self.audio is not None,
+            "motion": self.policy,
+            "damage": self.damage,
+        }
+
+
+def local_model(folder: str | Path) -> Call:
+    """Runs an exported model in this process; `folder` is a version or the folder of all versions."""
+    import tensorflow as tf
+
+    folder = Path(folder)
+    versions = [path for path in folder.glob("*/") if path.name.isdigit()] if folder.is_dir() else []
+    if not (folder / "saved_model.pb").is_file():
+        if not versions:
+            raise UserError(f"{folder}: no exported model here; make one with python -m scsampler_tf.export")
+        folder = max(versions, key=lambda path: int(path.name))
+    try:
+        model = tf.saved_model.load(str(folder))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: cannot be loaded ({error}); export the model again") from None
+    missing = {"score", "select", "classify", "describe"} - set(model.signatures)
+    if missing:
+        raise UserError(
+            f"{folder}: no signature '{min(missing)}'; this model was not made by scsampler_tf.export"
+        )
+
+    def call(signature: str, inputs: dict) -> dict:
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        return {name: value.numpy() for name, value in model.signatures[signature](**tensors).items()}
+
+    return call
+
+
+def remote_model(url: str, name: str) -> Call:
+    """Runs an exported model on a server with TF-Serving's REST interface."""
+    from scsampler_tf.serving.client import ServingClient
+
+    return ServingClient(url, name).predict
+
+
+def predict(path: str | Path, call: Call) -> Prediction:
+    """Label, probabilities and salient moments of one video file, in memory that its length does not change.
+
+    Raises `VideoError` for a file that cannot be used.
+    """
+    about = json.loads(_text(call("describe", {"query": [b""]})["about"]))
+    settings = settings_from_dict(about["features"])
+    video = CompressedVideo(path, settings)
+    scores, bounds = _score(Path(path), video, settings, call)
+    mask = np.ones((1, len(bounds)), bool)
+    inputs = {name: scores[name][None] for name in ("visual", "audio", "has_audio")}
+    selected = call("select", {**inputs, "mask": mask})
+    chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]
+    clips = _decode(Path(path), video, settings, about, sorted(chosen))
+    strips = [[pack_strip(clips[clip], CLIP_QUALITY) for clip in chosen]]
+    classified = call("classify", {"clips": strips})
+    labels, fused = about["labels"], np.asarray(selected["saliency"])[0]
+    each = np.asarray(classified["clip_probabilities"])[0]
+    moments = [
+        Moment(clip, *bounds[clip], float(fused[clip]), labels[row.argmax()], float(row.max()))
+        for clip, row in zip(chosen, each, strict=True)
+    ]
+    whole = np.asarray(classified["probabilities"])[0]
+    return Prediction(
+        path=str(path),
+        label=labels[whole.argmax()],
+        probabilities={label: float(value) for label, value in zip(labels, whole, strict=True)},
+        moments=moments,
+        bounds_s=bounds,
+        visual=scores["visual"],
+        audio=np.where(scores["has_audio"], scores["audio"], np.nan) if scores["has_audio"].any() else None,
+        fused=fused,
+        thumbnails=[clips[clip][len(clips[clip]) // 2] for clip in chosen],
+        policy=video.policy,
+        damage=video.damage,
+    )
+
+
+def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: Call):
+    """Scores `[L]` of all clips and their (start, end) in seconds, a group of clips at a time."""
+    parts, bounds = [], []
+    for group in _groups(clips_with_sound(path, video, settings), CLIPS_AT_ONCE):
+        features = {
+            "md": [[pack_md(clip.md) for clip, _ in group]],
+            "rgb_r": [[pack_strip(clip.rgb_r, settings.jpeg_quality) for clip, _ in group]],
+            "log_mel": [[pack_log_mel(mel) for _, mel in group]],
+        }
+        outputs = call("score", features)
+        parts.append({name: np.asarray(outputs[name])[0] for name in ("visual", "audio", "has_audio")})
+        bounds += [(clip.start_s, clip.end_s) for clip, _ in group]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bounds
+
+
+def _groups(items: Iterator, count: int) -> Iterator[list]:
+    while group := list(islice(items, count)):
+        yield group
+
+
+def _decode(
+    path: Path, video: CompressedVideo, settings: FeatureSettings, about: dict, chosen: list[int]
+) -> dict:
+    """The chosen clips `[F, S, S, 3]` uint8 by clip number."""
+    plan = ClipPlan(video.timing.count, settings.clip_frames, settings.clip_step)
+    wanted = [plan.frame_indices(clip) for clip in chosen]
+    pictures = decode_clips(path, wanted, about["clip_resize"], video.timing)
+    return {
+        clip: center_crop(clip_pictures, about["clip_size"])
+        for clip, clip_pictures in zip(chosen, pictures, strict=True)
+    }
+
+
+def _text(value) -> str:
+    item = np.asarray(value, dtype=object).reshape(-1)[0]
+    return item.decode() if isinstance(item, bytes) else item
+
+
+def describe(prediction: Prediction) -> str:
+    """The answer as a few lines of text."""
+    best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:5]
+    lines = [f"{prediction.path}: {prediction.label} ({prediction.probabilities[prediction.label]:.1%})"]
+    lines.append("  " + ", ".join(f"{label} {value:.1%}" for label, value in best))
+    sound = "picture and sound" if prediction.audio is not None else "picture only, no sound"
+    lines.append(
+        f"  {len(prediction.moments)} of {len(prediction.bounds_s)} clips classified, chosen by {sound}"
+    )
+    for moment in sorted(prediction.moments, key=lambda each: each.start_s):
+        lines.append(
+            f"  {moment.start_s:8.2f} - {moment.end_s:8.2f} s  saliency {moment.saliency:.3f}  "
+            f"{moment.label} {moment.probability:.1%}"
+        )
+    lines += [f"  damaged, readable part used: {line}" for line in prediction.damage]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scsampler_tf.predict", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--model", help="exported model: its folder of versions, or one version")
+    where.add_argument("--server", metavar="URL", help="server with TF-Serving's REST interface")
+    parser.add_argument(
+        "--name", default="scsampler", help="name of the model on the server (default scsampler)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a video")
+    parser.add_argument(
+        "--out", default="timelines", help="folder of the timeline pictures (default timelines)"
+    )
+    args = parser.parse_args(argv)
+    return run_command(lambda: _predict_all(args))
+
+
+def _predict_all(args: argparse.Namespace) -> int:
+    from scsampler_tf.report import write_timeline
+
+    out = make_folder(args.out)
+    call = remote_model(args.server, args.name) if args.server else local_model(args.model)
+    failed = 0
+    for path in args.videos:
+        try:
+            prediction = predict(path, call)
+        except UserError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        picture = write_timeline(prediction, out / f"{Path(path).stem}.png")
+        if args.json:
+            print(json.dumps({**prediction.to_dict(), "timeline": str(picture)}, allow_nan=False))
+        else:
+            print(f"{describe(prediction)}\n  timeline: {picture}")
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
