@@ -45,7 +45,9 @@ def unpack_log_mel(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     The second axis makes a clip's sound look like its one and only frame, as the samplers want it.
     """
-    values = tf.io.decode_raw(data, tf.float16, fixed_length=MEL_BINS * MEL_FRAMES * 2)
+    # Padded decoding knows no float16; the bits pass as whole numbers.
+    bits = tf.io.decode_raw(data, tf.uint16, fixed_length=MEL_BINS * MEL_FRAMES * 2)
+    values = tf.bitcast(bits, tf.float16)
     values = tf.cast(tf.reshape(values, [-1, 1, MEL_BINS, MEL_FRAMES, 1]), tf.float32)
     return values, (tf.strings.length(data) > 0)[:, None]
 

@@ -89,10 +89,11 @@ class Composite(tf.Module):
     def select(self, visual, audio, has_audio, mask) -> dict:
         """Chosen clips `[B, K]` int32, most salient first, -1 for none; their ranking score `[B, L]`."""
         config = self._selection
+        mask = strided(mask, config.stride)  # lists are made of the clips that were looked at
         fused = fuse(
             config.fusion, visual, audio, mask, has_audio, alpha=config.alpha, k_prime=config.K_prime
         )
-        return {"indices": top_k(fused, strided(mask, config.stride), config.K), "saliency": fused}
+        return {"indices": top_k(fused, mask, config.K), "saliency": fused}
 
     def sample(self, md, rgb_r, log_mel, mask) -> dict:
         """Features -> chosen clips and the scores behind the choice."""

@@ -14,9 +14,9 @@ the last. Ties go to the earlier clip, as everywhere (`selection.ranks`).
 
 from keras import ops
 
+from scsampler_tf.config import SCHEMES
 from scsampler_tf.selection import HIGHEST, clip_counts, finite_scores, ranks
 
-SCHEMES = ("visual", "audio", "convex_score", "convex_list", "intersect_list", "union_list", "joint")
 ALPHA_STEPS = 10_000
 PADDING = 2**31 - 1  # a key after every clip of the video
 

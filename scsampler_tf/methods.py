@@ -47,25 +47,29 @@ class Result:
         return values
 
 
-def fused_scores(data: EvaluationSet, config: SelectionConfig, scheme: str) -> np.ndarray:
-    """The ranking score `[V, L]` of a fusion scheme; a sampler that was not trained counts as silent."""
+def fused_scores(data: EvaluationSet, mask: np.ndarray, config: SelectionConfig, scheme: str) -> np.ndarray:
+    """The ranking score `[V, L]` of a scheme among the clips of `mask`; a missing sampler is silent."""
     nothing = np.zeros(data.mask.shape, np.float32)
     visual = nothing if data.visual is None else data.visual
     audio = nothing if data.audio is None else data.audio
-    fused = fuse(scheme, visual, audio, data.mask, data.has_audio, alpha=config.alpha, k_prime=config.K_prime)
+    fused = fuse(scheme, visual, audio, mask, data.has_audio, alpha=config.alpha, k_prime=config.K_prime)
     return np.asarray(fused)
 
 
 def saliency_choice(data: EvaluationSet, config: SelectionConfig, scheme: str) -> np.ndarray:
     """The K clips `[V, K]` that SCSampler chooses with a fusion scheme, among every `stride`-th clip."""
     looked_at = np.asarray(choose.strided(data.mask, config.stride))
-    return np.asarray(choose.top_k(fused_scores(data, config, scheme), looked_at, config.K))
+    return np.asarray(choose.top_k(fused_scores(data, looked_at, config, scheme), looked_at, config.K))
 
 
-def evaluate_choice(data: EvaluationSet, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chosen clips `[V, K]` (-1 for none) -> the same as `[V, L]` bool, and if each video is right `[V]`."""
-    chosen = np.asarray(choose.chosen_mask(indices, data.mask.shape[1])) & data.mask
-    return chosen, np.asarray(correct(video_probabilities(data.probabilities, chosen), data.labels))
+def is_right(data: EvaluationSet, chosen: np.ndarray) -> np.ndarray:
+    """Whether each video `[V]` gets its label from the mean over its chosen clips `[V, L]` bool."""
+    return np.asarray(correct(video_probabilities(data.probabilities, chosen), data.labels))
+
+
+def chosen_clips(data: EvaluationSet, indices: np.ndarray) -> np.ndarray:
+    """Indices `[V, K]` (-1 for none) as a mask over clips `[V, L]`."""
+    return np.asarray(choose.chosen_mask(indices, data.mask.shape[1])) & data.mask
 
 
 def result(
@@ -77,11 +81,10 @@ def result(
     seed: int,
     stride: int = 1,
 ) -> Result:
-    """One row from the choices of one or more draws; `samplers` are the networks that the method runs."""
+    """One row from the clips `[V, L]` bool of one or more draws; `samplers` are the networks that it runs."""
     rights, precisions, recalls, counts = [], [], [], []
-    for indices in choices:
-        chosen, right = evaluate_choice(data, indices)
-        rights.append(right)
+    for chosen in choices:
+        rights.append(is_right(data, chosen))
         counts.append(chosen.sum(axis=1).mean())
         if data.in_action is not None:
             found = chosen & data.in_action
@@ -121,22 +124,25 @@ def main_table(
     """
     K, mask = config.K, data.mask
     seeds = [seed + draw for draw in range(draws)]
+
+    def row(choices, chosen=K, samplers=(), stride=1) -> Result:
+        masks = [chosen_clips(data, indices) for indices in choices]
+        return result(data, masks, costs, chosen, samplers, seed, stride)
+
     rows = {
-        "random": result(data, [choose.random_clips(mask, K, s) for s in seeds], costs, K, (), seed),
-        "uniform": result(data, [choose.uniform_clips(mask, K)], costs, K, (), seed),
+        "random": row([choose.random_clips(mask, K, each) for each in seeds]),
+        "uniform": row([choose.uniform_clips(mask, K)]),
     }
     if train is not None:
         scores = np.asarray(choose.true_class_scores(train.probabilities, train.labels))
         histogram = choose.fit_empirical(scores, train.mask, K)
-        drawn = [choose.empirical_clips(histogram, mask, K, s) for s in seeds]
-        rows["empirical"] = result(data, drawn, costs, K, (), seed)
-    rows["dense"] = result(data, [np.asarray(choose.dense(mask))], costs, None, (), seed)
+        rows["empirical"] = row([choose.empirical_clips(histogram, mask, K, each) for each in seeds])
+    rows["dense"] = result(data, [mask], costs, None, (), seed)
     for name, networks in sampling_methods(data, costs).items():
-        indices = saliency_choice(data, config, name)
-        rows[name] = result(data, [indices], costs, K, networks, seed, config.stride)
-    oracle = choose.oracle_clips(data.probabilities, data.labels, mask, K)
+        rows[name] = row([saliency_choice(data, config, name)], samplers=networks, stride=config.stride)
     # The oracle needs f on every clip, so it costs what dense evaluation costs.
-    rows["oracle"] = result(data, [np.asarray(oracle)], costs, None, (), seed)
+    oracle = choose.oracle_clips(data.probabilities, data.labels, mask, K)
+    rows["oracle"] = row([oracle], chosen=None)
     return rows
 
 

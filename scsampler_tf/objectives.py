@@ -7,9 +7,9 @@ or pair. N is the number of clips that training draws from a video, not the leng
 
 from keras import ops
 
+from scsampler_tf.config import OBJECTIVES
 from scsampler_tf.selection import clip_counts, ranks, true_class_scores
 
-OBJECTIVES = ("ac", "sal_cl", "sal_rank")
 RANK_FORMS = ("standard", "printed")
 
 

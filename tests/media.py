@@ -1,5 +1,6 @@
 """Small real media files for the tests, made on the spot."""
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -53,14 +54,16 @@ def write_video(
     sound: np.ndarray | None = None,
     sound_rate: int = SOUND_RATE,
     options: dict[str, str] | None = None,
-    container_options: dict[str, str] | None = None,
+    index_first: bool = False,
 ) -> Path:
     """Writes `frames` `[H, W, 3]` uint8 (and mono `sound` `[n]` float in -1..1 as AAC); returns the path.
 
     The suffix of `path` chooses the container. Key frames come every `gop` frames and nowhere else.
+    `index_first` puts the index of an MP4 before its pictures, so that damaged ones can be opened.
     """
     rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w", container_options=container_options or {}) as container:
+    flags = {"movflags": "faststart"} if index_first else {}
+    with av.open(str(path), "w", container_options=flags) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -137,6 +140,17 @@ def scratched(source: str | Path, path: str | Path, start: float = 0.5, length: 
     place = int(len(data) * start)
     data[place : place + length] = b"\xff" * length
     Path(path).write_bytes(bytes(data))
+    return Path(path)
+
+
+def turned(source: str | Path, path: str | Path, degrees: int) -> Path:
+    """An MP4 whose player is told to turn the pictures clockwise by `degrees`: 90, 180 or 270."""
+    data = Path(source).read_bytes()
+    one = 1 << 16
+    a, b = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
+    place = data.index(struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
+    matrix = struct.pack(">9i", a, b, 0, -b, a, 0, 0, 0, 1 << 30)
+    Path(path).write_bytes(data[:place] + matrix + data[place + len(matrix) :])
     return Path(path)
 
 

@@ -1,7 +1,18 @@
-"""A small SavedModel with the kinds of signatures that the REST interface must carry."""
+"""A small SavedModel with the kinds of signatures that the REST interface must carry, and a server of it."""
 
+import contextlib
+import threading
+import time
+
+import httpx
 import pytest
 import tensorflow as tf
+import uvicorn
+
+from scsampler_tf.serving.app import create_app
+from scsampler_tf.serving.loaded_model import LoadedModel
+from scsampler_tf.serving.model_base import ModelBase
+from scsampler_tf.serving.models_config import ModelConfig
 
 
 def spec(name, dtype, rank):
@@ -103,3 +114,36 @@ def model_base(tmp_path_factory):
     base = tmp_path_factory.mktemp("saved_models")
     save_model(base / "scsampler" / "1")
     return base
+
+
+@contextlib.contextmanager
+def run_in_thread(app):
+    """A client of the application, served by uvicorn in a thread."""
+    uvicorn_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
+    thread = threading.Thread(target=uvicorn_server.run)
+    thread.start()
+    while not uvicorn_server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            yield client
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def running():
+    """`run_in_thread`, for tests with an application of their own."""
+    return run_in_thread
+
+
+@pytest.fixture(scope="session")
+def server(model_base):
+    config = ModelConfig("scsampler", model_base / "scsampler", labels={"stable": 1})
+    base = ModelBase(lambda: [config], LoadedModel)
+    base.refresh()
+    with run_in_thread(create_app(base, threads=2, max_request_bytes=100_000)) as client:
+        yield client

@@ -1,0 +1,71 @@
+import av
+import numpy as np
+import pytest
+
+from pipelines.motion import frame_vectors
+from pipelines.transcode import GOP, transcoded
+from tests import media
+
+I_PICTURE, P_PICTURE = av.video.frame.PictureType.I, av.video.frame.PictureType.P
+
+
+def fed(pictures):
+    """Frames of an odd decoder: timestamps missing, every picture type asked for."""
+    for number, pixels in enumerate(pictures):
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame.pict_type = number % 4
+        yield frame
+
+
+@pytest.mark.parametrize("count", [0, 1, 12, 13, 40])
+def test_as_many_frames_as_fed_with_key_frames_every_gop(count):
+    frames = list(transcoded(fed(media.noise(count, 80, 64)), 64))
+    assert [frame.pict_type for frame in frames] == [
+        P_PICTURE if number % GOP else I_PICTURE for number in range(count)
+    ]
+    assert all((frame.width, frame.height) == (64, 64) for frame in frames)
+    assert all((len(frame_vectors(frame)) > 0) <= (frame.pict_type == P_PICTURE) for frame in frames)
+
+
+def test_frames_come_out_one_by_one_as_they_go_in():
+    taken = 0
+
+    def counted():
+        nonlocal taken
+        for frame in fed(media.pan(30, 64, 64)):
+            taken += 1
+            yield frame
+
+    for number, _ in enumerate(transcoded(counted(), 64)):
+        assert taken <= number + 2  # memory stays the same however long the video
+
+
+def test_pictures_are_in_order_and_close_to_what_was_fed():
+    pictures = media.pan(20, 64, 64, step=(3, 1))
+    for picture, frame in zip(pictures, transcoded(fed(pictures), 64), strict=True):
+        assert np.abs(frame.to_ndarray(format="rgb24").astype(int) - picture).mean() < 4
+
+
+def test_vectors_all_refer_to_the_frame_before_and_carry_the_pan():
+    moved = []
+    for frame in transcoded(fed(media.pan(20, 96, 96, step=(2, -1))), 96):
+        vectors = frame_vectors(frame)
+        assert (vectors["source"] == -1).all()
+        assert (vectors["motion_scale"] == 2).all()
+        inner = (np.abs(vectors["dst_x"] - 48) < 30) & (np.abs(vectors["dst_y"] - 48) < 30)
+        moved.extend(-vectors["motion_x"][inner] / 2 + -1j * vectors["motion_y"][inner] / 2)
+    assert np.mean(moved) == pytest.approx(2 - 1j, abs=0.1)
+
+
+def test_frames_are_turned_upright_first():
+    (picture,) = media.noise(1, 64, 64)
+    (turned,) = transcoded(fed([picture]), 64, rotation=90)
+    difference = turned.to_ndarray(format="rgb24").astype(int) - np.rot90(picture)
+    assert np.abs(difference).mean() < 12
+
+
+def test_colours_survive_a_matrix_that_the_stream_cannot_name():
+    frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), (200, 40, 30), np.uint8), format="rgb24")
+    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+    (out,) = transcoded([frame], 64)
+    assert np.abs(out.to_ndarray(format="rgb24")[32, 32].astype(int) - (200, 40, 30)).max() <= 4
