@@ -41,7 +41,6 @@ class Segment:
     kind: str
     sound: str
     loudness_db: float
-    scene: int
     seed: int
 
     @property
@@ -131,8 +130,8 @@ def _segments(rng: np.random.Generator, order: list[tuple[str, int]]) -> tuple[S
     segments, start = [], 0
     for kind, frames in order:
         sound = kind if kind in ACTIONS and sounding else str(rng.choice(OTHER_SOUNDS))
-        loudness, scene = float(rng.uniform(*LOUDNESS_DB)), int(rng.integers(3))
-        segments.append(Segment(start, frames, kind, sound, loudness, scene, int(rng.integers(2**31))))
+        loudness = float(rng.uniform(*LOUDNESS_DB))
+        segments.append(Segment(start, frames, kind, sound, loudness, int(rng.integers(2**31))))
         start += frames
     return tuple(segments)
 

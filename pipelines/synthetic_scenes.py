@@ -1,5 +1,6 @@
 """The pictures of the synthetic set: random backgrounds and objects, drawn straight as YUV 4:2:0 planes."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from pipelines.synthetic_plan import HEIGHT, WIDTH, VideoPlan
 TILE = 256  # side of a background, which repeats without a seam
 PATCH = 96  # side of the object's texture
 BLACK = 16
+BACKGROUNDS = 4
+PROPS_SEED = 2019
 SHAPES = ("disc", "square", "triangle", "star", "cross")
 
 
@@ -25,30 +28,44 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What a video is drawn from: backgrounds, the object's texture (bands Y, U, V, alpha), camera noise."""
+class Props:
+    """What every set is drawn from: backgrounds and object textures (bands Y, U, V, alpha)."""
 
-    backgrounds: list[Background]
-    thing: Image.Image
-    noise: np.ndarray
+    backgrounds: tuple[Background, ...]
+    things: tuple[Image.Image, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def props() -> Props:
+    """The same few for every video of every set.
+
+    With looks of its own for each video, a network trained on some dozens of videos learns those by heart
+    instead of the movement.
+    """
+    rng = np.random.default_rng(PROPS_SEED)
+    backgrounds = tuple(_background(rng) for _ in range(BACKGROUNDS))
+    return Props(backgrounds, tuple(_thing(rng, shape, bright) for shape in SHAPES for bright in (False, True)))
 
 
 def render(plan: VideoPlan) -> Iterator[np.ndarray]:
     """The pictures of a video: planar yuv420p `[HEIGHT * 3 / 2, WIDTH]` uint8, one after the other."""
     rng = np.random.default_rng([*plan.seed, 2])
-    looks, habits = draw_looks(rng), draw_habits(rng)
+    habits, noise = draw_habits(rng), camera_noise(rng)
     for segment in plan.segments:
         chance = np.random.default_rng([*plan.seed, 3, segment.seed])
+        background, thing = chance.choice(BACKGROUNDS), chance.choice(2 * len(SHAPES))
         moves = track(segment.kind, segment.frames, habits, chance)
         for frame in range(segment.frames):
-            yield draw(looks, segment.scene, moves, frame, chance)
+            picture = draw(props().backgrounds[background], props().things[thing], moves, frame)
+            row, column = chance.integers(HEIGHT), chance.integers(WIDTH)
+            picture[:HEIGHT] += noise[row : row + HEIGHT, column : column + WIDTH]
+            yield picture
 
 
-def draw_looks(rng: np.random.Generator) -> Looks:
-    """Looks of one video, independent of what happens in it."""
-    backgrounds = [_background(rng) for _ in range(3)]
-    noise = rng.normal(0, rng.uniform(0.8, 2.0), (2 * HEIGHT, 2 * WIDTH)).round().astype(np.int16)
-    return Looks(backgrounds, _thing(rng), noise)
+def camera_noise(rng: np.random.Generator) -> np.ndarray:
+    """Noise of one video's camera, `[2 * HEIGHT, 2 * WIDTH]` uint8 that wraps around: added, it may subtract."""
+    noise = rng.normal(0, rng.uniform(0.8, 2.0), (2 * HEIGHT, 2 * WIDTH))
+    return np.clip(noise.round(), -BLACK, BLACK).astype(np.int8).view(np.uint8)
 
 
 def cloud(rng: np.random.Generator, side: int, roughness: float) -> np.ndarray:
@@ -60,10 +77,10 @@ def cloud(rng: np.random.Generator, side: int, roughness: float) -> np.ndarray:
 
 
 def _background(rng: np.random.Generator) -> Background:
-    roughness = rng.uniform(1.1, 1.8)
-    luma = rng.uniform(80, 160) + rng.uniform(14, 28) * cloud(rng, TILE, roughness)
-    chroma = [rng.uniform(100, 156) + rng.uniform(2, 10) * cloud(rng, TILE // 2, roughness) for _ in range(2)]
-    y, u, v = (np.clip(plane, BLACK, 235).astype(np.uint8) for plane in (luma, *chroma))
+    roughness = rng.uniform(1.1, 1.5)
+    luma = rng.uniform(110, 140) + rng.uniform(9, 14) * cloud(rng, TILE, roughness)
+    chroma = [rng.uniform(122, 134) + 3 * cloud(rng, TILE // 2, roughness) for _ in range(2)]
+    y, u, v = (np.clip(plane, 2 * BLACK, 220).astype(np.uint8) for plane in (luma, *chroma))
     return Background(
         np.pad(y, ((0, HEIGHT), (0, WIDTH)), mode="wrap"),
         np.pad(u, ((0, HEIGHT // 2), (0, WIDTH // 2)), mode="wrap"),
@@ -71,18 +88,14 @@ def _background(rng: np.random.Generator) -> Background:
     )
 
 
-def _thing(rng: np.random.Generator) -> Image.Image:
-    """A shape in two tones of a random pattern that no turn maps onto itself, so that turning shows."""
-    pattern = cloud(rng, PATCH, 2.0)
-    pattern += 0.8 * np.linspace(-1, 1, PATCH)[:, None]
-    bands = []
-    for low, high, gap in ((30, 226, 90), (70, 186, 30), (70, 186, 30)):
-        first = rng.uniform(low, high)
-        second = first + gap if first + gap < high else first - gap
-        bands.append(np.where(pattern > 0, first, second).astype(np.uint8))
+def _thing(rng: np.random.Generator, shape: str, bright: bool) -> Image.Image:
+    """A dark or bright shape with a pattern that no turn maps onto itself, so that turning shows."""
+    pattern = cloud(rng, PATCH, 2.2) + 1.2 * np.linspace(-1, 1, PATCH)[:, None]
+    tones = [(165, 220) if bright else (32, 87), *(rng.uniform(96, 160, 2) for _ in range(2))]
+    bands = [Image.fromarray(np.where(pattern > 0, *tone).astype(np.uint8)) for tone in tones]
     mask = Image.new("L", (PATCH, PATCH))
-    _shape(ImageDraw.Draw(mask), str(rng.choice(SHAPES)))
-    return Image.merge("RGBA", [*(Image.fromarray(band) for band in bands), mask])
+    _shape(ImageDraw.Draw(mask), shape)
+    return Image.merge("RGBA", [*bands, mask])
 
 
 def _shape(pen: ImageDraw.ImageDraw, name: str) -> None:
@@ -101,19 +114,17 @@ def _shape(pen: ImageDraw.ImageDraw, name: str) -> None:
     pen.polygon([(float(x), float(y)) for x, y in points], fill=255)
 
 
-def draw(looks: Looks, scene: int, moves: Track, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """One picture as yuv420p planes `[HEIGHT * 3 / 2, WIDTH]` uint8."""
+def draw(background: Background, thing: Image.Image, moves: Track, frame: int) -> np.ndarray:
+    """One picture as yuv420p planes `[HEIGHT * 3 / 2, WIDTH]` uint8, luma within [16, 220]."""
     left, top = int(moves.camera_x[frame]) % TILE, int(moves.camera_y[frame]) % TILE
-    planes = [_crop(plane, left, top) for plane in _planes(looks.backgrounds[scene])]
+    planes = [_crop(plane, left, top) for plane in _planes(background)]
     if moves.size[frame] > 0:
-        _paste(planes, looks.thing, moves, frame)
+        _paste(planes, thing, moves, frame)
     light = moves.light[frame]
     if light != 1.0:
         planes = [middle + light * (p - middle) for p, middle in zip(planes, (BLACK, 128, 128), strict=True)]
-    row, column = rng.integers(HEIGHT), rng.integers(WIDTH)
-    planes[0] = planes[0] + looks.noise[row : row + HEIGHT, column : column + WIDTH]
     picture = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
-    np.clip(planes[0], 0, 255, out=picture[:HEIGHT], casting="unsafe")
+    picture[:HEIGHT] = planes[0]
     picture[HEIGHT : HEIGHT * 5 // 4].reshape(-1)[:] = planes[1].reshape(-1)
     picture[HEIGHT * 5 // 4 :].reshape(-1)[:] = planes[2].reshape(-1)
     return picture

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from pipelines.errors import UserError
+from scsampler_tf.models.conv3d import FoldedConv3D
 
 # Mean and standard deviation of Kinetics pixels in [0, 1], as torchvision's video weights expect them.
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
@@ -83,7 +84,7 @@ def convolution(x, filters: int, kernel: tuple, strides: tuple, *, name: str, bu
     if any(stride > 1 for stride in strides):
         padding = "valid"
         x = zero_padding(x, tuple(k // 2 for k in kernel), name=f"{name}_pad")
-    make = layers.Conv2D if flat else layers.Conv3D
+    make = layers.Conv2D if flat else FoldedConv3D
     initializer = keras.initializers.VarianceScaling(
         2.0, "fan_out", "untruncated_normal", seed=build.seed_for(name)
     )

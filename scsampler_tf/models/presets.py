@@ -1,7 +1,8 @@
 """The networks by name, as plain data.
 
 Each entry: the family that builds it, its arguments, and the shape, kind of input and number of classes
-for which `parameters` (trained ones, without BatchNorm's moving statistics) is documented.
+for which `parameters` (trained ones, without BatchNorm's moving statistics) and `giga_multiply_adds` (for
+one example, in 1e9, counted as in `scsampler_tf.cost`) hold.
 """
 
 RESNET_STRIDES = ((1, 1), (2, 2), (2, 2), (2, 2))  # (time, space) of each stage
@@ -14,24 +15,27 @@ RESNET_18_3D = {
 KINETICS_CLIP = {"input_shape": (16, 112, 112, 3), "inputs": "rgb", "classes": 400}
 
 PRESETS = {
-    # torchvision documents these three and resnet18 with the same numbers of parameters.
+    # torchvision documents these three and resnet18 with the same numbers.
     "r3d_18": {
         "family": "resnet3d",
         "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("full",) * 4},
         **KINETICS_CLIP,
         "parameters": 33_371_472,
+        "giga_multiply_adds": 40.70,
     },
     "mc3_18": {
         "family": "resnet3d",
         "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("full",) + ("spatial",) * 3},
         **KINETICS_CLIP,
         "parameters": 11_695_440,
+        "giga_multiply_adds": 43.34,
     },
     "r2plus1d_18": {
         "family": "resnet3d",
         "arguments": {**RESNET_18_3D, "stem": "factored", "makers": ("factored",) * 4},
         **KINETICS_CLIP,
         "parameters": 31_505_325,
+        "giga_multiply_adds": 40.52,
     },
     # For a CPU. The clip keeps its frames through the stem and the first stage, so that five convolutions
     # over time see motion from frame to frame; the picture shrinks at once, where the cost is.
@@ -49,6 +53,7 @@ PRESETS = {
         "inputs": "rgb",
         "classes": 10,
         "parameters": 438_217,
+        "giga_multiply_adds": 0.0845,
     },
     "resnet18": {
         "family": "resnet2d",
@@ -57,6 +62,7 @@ PRESETS = {
         "inputs": "rgb",
         "classes": 1000,
         "parameters": 11_689_512,
+        "giga_multiply_adds": 1.814,
     },
     "resnet_small": {
         "family": "resnet2d",
@@ -65,6 +71,7 @@ PRESETS = {
         "inputs": "rgb_r",
         "classes": 10,
         "parameters": 79_962,
+        "giga_multiply_adds": 0.00437,
     },
     "vgg_audio": {
         "family": "audio_vgg",
@@ -78,6 +85,7 @@ PRESETS = {
         "inputs": "log_mel",
         "classes": 400,
         "parameters": 11_445_968,
+        "giga_multiply_adds": 1.633,
     },
     "vgg_audio_small": {
         "family": "audio_vgg",
@@ -91,5 +99,6 @@ PRESETS = {
         "inputs": "log_mel",
         "classes": 10,
         "parameters": 25_842,
+        "giga_multiply_adds": 0.00663,
     },
 }

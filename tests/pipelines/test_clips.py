@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ plans = st.builds(ClipPlan, st.integers(0, 2000), st.integers(1, 40), st.integer
 def test_clips_leave_no_gap_and_do_not_overlap(plan):
     bounds = [plan.bounds(clip) for clip in range(plan.count)]
     assert [start for start, _ in bounds] == [clip * plan.span for clip in range(plan.count)]
-    for (_, stop), (start, _) in zip(bounds, bounds[1:], strict=False):
+    for (_, stop), (start, _) in itertools.pairwise(bounds):
         assert stop == start
     assert all(stop - start == plan.span for start, stop in bounds[:-1])
 

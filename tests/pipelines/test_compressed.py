@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_motion_is_turned_with_the_picture(folder, panned, motion, degrees, move
     turned = media.turned(whole, folder / f"turned-{degrees}.mp4", degrees)
     _, clips = read(turned, canvas=160, motion=motion)
     np.testing.assert_allclose(inner_motion(clips).mean(0), moved, atol=0.25)
-    lying = read(whole, motion=motion)[1][0].iframe.astype(int)
+    lying = read(whole, canvas=160, motion=motion)[1][0].iframe.astype(int)
     upright = np.rot90(clips[0].iframe, degrees // 90)
     assert np.abs(upright - lying).mean() < 3
 
@@ -104,7 +105,7 @@ def test_residuals_of_a_pan_are_small(folder, panned, motion):
 def taken_by_hand(offsets, span, wanted):
     """How many cells of a clip hold a P-frame at one of the `offsets`."""
     bounds = cells(span, wanted)
-    return sum(any(a <= offset < b for offset in offsets) for a, b in zip(bounds, bounds[1:], strict=False))
+    return sum(any(a <= offset < b for offset in offsets) for a, b in itertools.pairwise(bounds))
 
 
 @pytest.mark.parametrize(("frames", "step", "gop"), [(8, 1, 12), (5, 2, 4), (7, 3, 250), (4, 1, 1)])
@@ -168,12 +169,12 @@ def test_direct_needs_a_codec_with_vectors(folder):
 
 @pytest.mark.parametrize("make", [media.empty_file, media.text_file])
 def test_unusable_files_are_refused_by_name(tmp_path, make):
-    with pytest.raises(VideoError, match="bad.mp4: "):
+    with pytest.raises(VideoError, match=r"bad\.mp4: "):
         read(make(tmp_path / "bad.mp4"))
 
 
 def test_sound_alone_and_one_frame_are_refused_by_name(tmp_path):
-    with pytest.raises(VideoError, match="sound.mp4: has no video stream"):
+    with pytest.raises(VideoError, match=r"sound\.mp4: has no video stream"):
         read(media.write_sound(tmp_path / "sound.mp4", media.tone(1)))
     with pytest.raises(VideoError, match=r"one.mp4: 1 frames, shorter than one clip"):
         read(media.write_video(tmp_path / "one.mp4", media.pan(1, 64, 48)))
@@ -208,11 +209,11 @@ def joined(path, *parts):
 def test_the_size_may_change_midway(tmp_path, motion):
     first = media.write_video(tmp_path / "1.264", media.pan(24, 96, 64, (2, 0)))
     second = media.write_video(tmp_path / "2.264", media.pan(24, 128, 96, (3, 0)))
-    video, clips = read(joined(tmp_path / "both.264", first, second), motion=motion)
+    video, clips = read(joined(tmp_path / "both.264", first, second), canvas=96, motion=motion)
     assert video.timing.count == 48
     assert len(clips) == 6
-    np.testing.assert_allclose(inner_motion(clips[:3]).mean(0), (2, 0), atol=0.3)
-    np.testing.assert_allclose(inner_motion(clips[3:]).mean(0), (2, 0), atol=0.3)
+    np.testing.assert_allclose(inner_motion(clips[:3]).mean(0), (3, 0), atol=0.3)
+    np.testing.assert_allclose(inner_motion(clips[3:]).mean(0), (3, 0), atol=0.3)
 
 
 def test_b_frames_that_no_header_announces_are_divided_and_remarked(tmp_path):

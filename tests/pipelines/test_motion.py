@@ -89,7 +89,7 @@ def test_canvas_grid_is_the_mean_over_the_square_under_each_cell(height, width, 
     native = np.random.default_rng(0).normal(size=(rows, columns, 2)).astype(np.float32)
     # Reference: every pixel split into n x n parts, so that cell edges fall between parts.
     parts, side, cells = 2 * canvas // 16, min(height, width), canvas // 16
-    fine = native.repeat(16 * parts, 0).repeat(16 * parts, 1)
+    fine = native.astype(float).repeat(16 * parts, 0).repeat(16 * parts, 1)
     top, left = (height - side) * parts // 2, (width - side) * parts // 2
     square = fine[top : top + side * parts, left : left + side * parts]
     expected = square.reshape(cells, side * parts // cells, cells, side * parts // cells, 2).mean((1, 3))

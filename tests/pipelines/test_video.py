@@ -211,9 +211,7 @@ def test_shorter_than_a_clip(tmp_path, count):
 
 
 def test_a_damaged_packet_is_left_out_and_counted(tmp_path):
-    whole = media.write_video(
-        tmp_path / "whole.mp4", media.noise(40), container_options={"movflags": "faststart"}
-    )
+    whole = media.write_video(tmp_path / "whole.mp4", media.noise(40), index_first=True)
     damaged = media.scratched(whole, tmp_path / "scratched.mp4", length=8000)
     damage = Damage()
     with open_video(damaged) as container:

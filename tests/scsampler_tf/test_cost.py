@@ -148,40 +148,9 @@ def test_subclassed_models_are_an_error():
         cost.count(Loose())
 
 
-GIGA_MULTIPLY_ADDS = [  # torchvision's documentation and torch's own counter
-    ("r2plus1d_18", 40.52),
-    ("r3d_18", 40.70),
-    ("mc3_18", 43.34),
-    ("resnet18", 1.81),
-]
-
-
-@pytest.mark.parametrize(("name", "giga"), GIGA_MULTIPLY_ADDS)
-def test_published_costs(name, giga):
-    preset = models.PRESETS[name]
-    model = models.create(
-        name, num_classes=preset["classes"], input_shape=preset["input_shape"], inputs=preset["inputs"]
-    )
-    total = cost.count(model)
-    assert total.gflops == pytest.approx(giga, rel=0.005)
-    assert total.parameters == preset["parameters"]
-
-
-def test_sampler_costs():
+def test_an_image_network_on_a_motion_grid():
     grid = models.create("resnet18", num_classes=400, input_shape=(14, 14, 2), inputs="md", stem="imagenet")
     assert cost.count(grid).gflops == pytest.approx(0.015, rel=0.05)
-    sound = models.create("vgg_audio", num_classes=400, input_shape=(40, 200, 1), inputs="log_mel")
-    assert cost.count(sound).gflops == pytest.approx(1.6, rel=0.05)
-
-
-def test_small_networks_fit_a_cpu():
-    def multiply_adds(name, shape, inputs):
-        return cost.count(models.create(name, num_classes=10, input_shape=shape, inputs=inputs)).multiply_adds
-
-    assert 0.08e9 < multiply_adds("r2plus1d_small", (8, 56, 56, 3), "rgb") < 0.12e9
-    assert multiply_adds("resnet_small", (56, 56, 3), "rgb_r") < 5e6
-    assert multiply_adds("resnet_small", (7, 7, 2), "md") < 1e6
-    assert multiply_adds("vgg_audio_small", (40, 200, 1), "log_mel") < 8e6
 
 
 def test_video_cost_by_hand():

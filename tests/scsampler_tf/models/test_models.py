@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from scsampler_tf import models
+from scsampler_tf import cost, models
 
 SMALL_SHAPES = {"resnet3d": (8, 16, 16, 3), "resnet2d": (14, 14, 2), "audio_vgg": (16, 32, 1)}
 KINDS = {"resnet3d": "rgb", "resnet2d": "md", "audio_vgg": "log_mel"}
 LIGHT = ["r2plus1d_small", "resnet_small", "vgg_audio_small"]
+# The same graphs with fewer channels, so that running them is quick.
+THIN = {"widths": (8, 12, 16, 20), "stem_width": 8, "units": (16, 16)}
 
 
 def small(name, **options):
@@ -18,14 +20,17 @@ def small(name, **options):
     return models.create(name, **options)
 
 
+def thin(name, **options):
+    if name in LIGHT:
+        return small(name, **options)
+    arguments = models.PRESETS[name]["arguments"]
+    return small(name, **{key: value for key, value in THIN.items() if key in arguments}, **options)
+
+
 def example(model, batch=2):
     rng = np.random.default_rng(0)
     top = 255.0 if model.input_shape[-1] == 3 else 4.0
     return rng.uniform(0, top, (batch, *model.input_shape[1:])).astype("float32")
-
-
-def parameters(model):
-    return sum(np.prod(weight.shape, dtype=int) for weight in model.trainable_weights)
 
 
 def test_names():
@@ -34,18 +39,38 @@ def test_names():
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_parameters_are_those_documented(name):
+def test_size_and_cost_are_those_documented(name):
     preset = models.PRESETS[name]
     model = models.create(
         name, num_classes=preset["classes"], input_shape=preset["input_shape"], inputs=preset["inputs"]
     )
-    assert parameters(model) == preset["parameters"]
+    assert sum(np.prod(w.shape, dtype=int) for w in model.trainable_weights) == preset["parameters"]
+    assert cost.count(model).parameters == preset["parameters"]
+    assert cost.count(model).gflops == pytest.approx(preset["giga_multiply_adds"], rel=0.005)
     assert model.output_shape == (None, preset["classes"])
+
+
+def test_documented_sizes_are_the_published_ones():
+    published = {
+        "r2plus1d_18": (31_505_325, 40.52),
+        "r3d_18": (33_371_472, 40.70),
+        "mc3_18": (11_695_440, 43.34),
+        "resnet18": (11_689_512, 1.814),
+    }
+    for name, sizes in published.items():
+        assert tuple(models.PRESETS[name][key] for key in ("parameters", "giga_multiply_adds")) == sizes
+
+
+def test_small_networks_fit_a_cpu():
+    assert 0.08 < models.PRESETS["r2plus1d_small"]["giga_multiply_adds"] < 0.12
+    assert models.PRESETS["vgg_audio_small"]["giga_multiply_adds"] < 0.008
+    assert models.PRESETS["resnet_small"]["giga_multiply_adds"] < 0.005
+    assert cost.count(small("resnet_small", input_shape=(7, 7, 2))).multiply_adds < 1e6
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_forward_and_backward_are_finite(name):
-    model = small(name, dropout=0.2)
+    model = thin(name, dropout=0.2)
     pictures, labels = example(model), np.array([0, 2])
     logits = model.predict(pictures, verbose=0)
     assert logits.shape == (2, 3)
@@ -63,7 +88,7 @@ def test_forward_and_backward_are_finite(name):
 
 @pytest.mark.parametrize("name", models.names())
 def test_is_functional_without_grouped_convolutions(name):
-    model = small(name)
+    model = thin(name)
     assert isinstance(model, keras.Model)
     assert model.name == name
     convolutions = [
@@ -71,11 +96,13 @@ def test_is_functional_without_grouped_convolutions(name):
     ]
     assert convolutions
     assert all(layer.groups == 1 for layer in convolutions)
+    assert not [layer for layer in model.layers if "Depthwise" in type(layer).__name__]
 
 
-@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside keras
+@pytest.mark.parametrize("name", models.names())
 def test_saved_and_loaded_gives_the_same(name, tmp_path):
-    model = small(name, dropout=0.5)
+    model = thin(name, dropout=0.5)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from scsampler_tf import models
 from scsampler_tf.models.resnet3d import middle_channels
 
 
+@functools.cache
 def clip_model(name, shape=(8, 16, 16, 3), **options):
     return models.create(name, num_classes=2, input_shape=shape, **options)
 
