@@ -1,16 +1,20 @@
 """Sound of a video as windows of mono samples, read forwards in bounded memory."""
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
+from os import PathLike
 
 import av
 import numpy as np
+
+from pipelines.video_file import open_video
 
 GAP_S = 0.05  # timestamps of packets jitter by a few milliseconds; a longer jump is a real hole
 
 
 class SoundReader:
-    """Mono samples at `rate` Hz of the first audio stream, addressed in seconds since `origin_s`.
+    """Mono samples at `rate` Hz of a video's first audio stream, addressed in seconds since `origin_s`.
 
     `origin_s` is the container's time of the first video frame, so that second 0 is the same moment
     for picture and sound whatever the start offsets of the streams are. Windows must be asked for in
@@ -18,99 +22,99 @@ class SoundReader:
     decodable in mid-file simply ends there. Use as a context manager.
     """
 
-    def __init__(self, path, rate: int, origin_s: float):
+    def __init__(self, path: str | PathLike, rate: int, origin_s: float):
         self.rate = rate
-        self._container = av.open(str(path))
+        self._container = open_video(path)
         self._blocks = _positioned_blocks(self._container, rate, origin_s)
-        self._buffer = np.zeros(0, np.float32)
-        self._covered = np.zeros(0, bool)
-        self._first = 0  # sample number of the buffer's first sample; negative ones lie before the picture
-        self._started = False
+        self._held: deque[tuple[int, np.ndarray]] = deque()
+        self._ended = False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         self._container.close()
 
     def window(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Samples `first .. first + count`: `[count]` float32 and `[count]` bool, True where there is sound.
 
-        Outside the track the samples are zero and marked as not covered.
+        `first` may be negative: sound from before the first picture. Outside the track and in its holes
+        the samples are zero and marked as not covered.
         """
-        self._forget_before(first)
-        while self._first + len(self._buffer) < first + count and self._read_block():
-            self._forget_before(first)
+        self._read(first, first + count)
         samples, covered = np.zeros(count, np.float32), np.zeros(count, bool)
-        start, stop = max(first, self._first), min(first + count, self._first + len(self._buffer))
-        if start < stop:
-            source, target = (
-                slice(start - self._first, stop - self._first),
-                slice(start - first, stop - first),
-            )
-            samples[target], covered[target] = self._buffer[source], self._covered[source]
+        for position, block in self._held:
+            start, stop = max(first, position), min(first + count, position + len(block))
+            if start < stop:
+                samples[start - first : stop - first] = block[start - position : stop - position]
+                covered[start - first : stop - first] = True
         return samples, covered
 
-    def _forget_before(self, first: int) -> None:
-        drop = min(max(first - self._first, 0), len(self._buffer))
-        if drop:
-            self._buffer, self._covered = self._buffer[drop:], self._covered[drop:]
-            self._first += drop
+    def _read(self, first: int, stop: int) -> None:
+        """Holds the blocks that reach into `first .. stop`, and at most one behind them."""
+        while True:
+            while self._held and _end(self._held[0]) <= first:
+                self._held.popleft()
+            if self._ended or (self._held and _end(self._held[-1]) >= stop):
+                return
+            block = next(self._blocks, None)
+            if block is None:
+                self._ended = True
+            else:
+                self._held.append(block)
 
-    def _read_block(self) -> bool:
-        block = next(self._blocks, None)
-        if block is None:
-            return False
-        position, samples = block
-        if not self._started:
-            self._first, self._started = position, True
-        end = self._first + len(self._buffer)
-        hole = position - end
-        pieces, covers = [self._buffer], [self._covered]
-        if hole > GAP_S * self.rate:
-            pieces.append(np.zeros(hole, np.float32))
-            covers.append(np.zeros(hole, bool))
-        self._buffer = np.concatenate([*pieces, samples])
-        self._covered = np.concatenate([*covers, np.ones(len(samples), bool)])
-        return True
+
+def _end(block: tuple[int, np.ndarray]) -> int:
+    return block[0] + len(block[1])
 
 
 def _positioned_blocks(container, rate: int, origin_s: float) -> Iterator[tuple[int, np.ndarray]]:
-    """Resampled blocks with the sample number of their first sample, about a second each."""
-    stream = container.streams.audio[0]
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-    pending, position, expected = [], None, None
-    for frame in _decoded(container, stream):
-        if frame.pts is not None:
-            at = round((float(frame.pts * frame.time_base) - origin_s) * rate)
-            if position is None:
-                position = expected = at
-            elif at - expected > GAP_S * rate and pending:
-                yield position, np.concatenate(pending)
-                pending, position, expected = [], at, at
-        elif position is None:
-            position = expected = 0
-        expected += round(frame.samples * rate / frame.sample_rate)
-        with contextlib.suppress(av.error.FFmpegError):
-            pending += [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)]
-        size = sum(map(len, pending))
-        if size >= rate:
-            yield position, np.concatenate(pending)
-            pending, position = [], position + size
-    pending += (
-        [part.to_ndarray().reshape(-1) for part in resampler.resample(None)] if position is not None else []
-    )
-    if pending:
-        yield position, np.concatenate(pending)
+    """Resampled blocks with the sample number of their first sample, joined where there is no hole."""
+    position = None
+    for at_s, samples in _resampled(container, rate):
+        at = None if at_s is None else round((at_s - origin_s) * rate)
+        if position is None:
+            position = at or 0
+        elif at is not None and at - position > GAP_S * rate:
+            position = at
+        yield position, samples
+        position += len(samples)
 
 
-def _decoded(container, stream) -> Iterator[av.AudioFrame]:
+def _resampled(container, rate: int) -> Iterator[tuple[float | None, np.ndarray]]:
+    """Time in the container and mono samples `[n]` in [-1, 1] of every decoded audio frame."""
+    resampler = kind = at_s = None
+    for frame in _decoded(container):
+        at_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)  # it takes one kind only
+        with contextlib.suppress(av.FFmpegError):
+            yield at_s, _joined(resampler.resample(frame))
+    if resampler is not None:
+        with contextlib.suppress(av.FFmpegError):
+            yield None, _joined(resampler.resample(None))
+
+
+def _joined(frames: list) -> np.ndarray:
+    parts = [frame.to_ndarray().reshape(-1) for frame in frames if frame is not None]
+    samples = np.concatenate([np.zeros(0, np.float32), *parts])
+    return np.clip(np.nan_to_num(samples), -1, 1)  # damaged sound decodes to anything
+
+
+def _decoded(container) -> Iterator[av.AudioFrame]:
     """Audio frames; damaged packets are left out, an unreadable rest ends the sound."""
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:  # no decoder for it
+        return
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
+        except (StopIteration, av.FFmpegError):
             return
-        with contextlib.suppress(av.error.FFmpegError):
+        with contextlib.suppress(av.FFmpegError):
             yield from packet.decode()

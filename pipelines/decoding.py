@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.clips import ClipPlan
-from pipelines.errors import VideoError
+from pipelines.errors import UserError, VideoError
 from pipelines.index import VideoRecord
 from pipelines.settings import FeatureSettings
 from pipelines.video import FrameTimes, decode_clips
@@ -31,14 +31,18 @@ def decode_job(job: ClipJob) -> np.ndarray | VideoError:
     """
     try:
         times = FrameTimes.from_dict(job.video.timing)
-        clips = list(decode_clips(job.video.path, job.wanted, job.resize, times))
+        clips = decode_clips(job.video.path, job.wanted, job.resize, times)
+        return np.stack([center_crop(clip, job.size).copy() for clip in clips])
     except VideoError as error:
         return error
-    return center_crop(np.stack(clips), job.size)
 
 
 def center_crop(pictures: np.ndarray, size: int) -> np.ndarray:
     """The central square `[..., size, size, 3]` of pictures `[..., s, s, 3]`."""
+    if size > pictures.shape[-2]:
+        raise UserError(
+            f"a picture of {size} pixels cannot be cut out of {pictures.shape[-2]}; resize to more"
+        )
     offset = (pictures.shape[-2] - size) // 2
     return pictures[..., offset : offset + size, offset : offset + size, :]
 
@@ -85,5 +89,6 @@ def draw_clips(
 
 
 def _frames_of(segment: list, video: VideoRecord) -> tuple[int, int]:
-    start = round(segment[0] * video.fps)
-    return min(start, video.frames - 1), min(round(segment[1] * video.fps), video.frames)
+    frames_a_second = video.frames / video.duration_s  # the nominal rate is wrong where rates vary
+    start, stop = (round(second * frames_a_second) for second in segment)
+    return min(start, video.frames - 1), min(stop, video.frames)

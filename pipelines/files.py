@@ -10,6 +10,8 @@ from typing import Any
 
 from pipelines.errors import UserError
 
+PART = ".part-"  # what the temporary names begin with
+
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -18,8 +20,10 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     The temporary name keeps the suffix of `path`, because many writers choose their format by it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, a file is to be written; choose another name")
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -30,6 +34,12 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: str | os.PathLike) -> None:
+    """Removes what writers that were killed have left in a folder and the folders below it."""
+    for path in Path(folder).rglob(f"{PART}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -91,10 +91,9 @@ def load_index(folder: str | Path, expected: FeatureSettings | None = None) -> F
             f"{folder}: no {INDEX_NAME} here; make it with python -m pipelines.prepare --out {folder}"
         )
     values = read_json(folder / INDEX_NAME)
-    if values.get("format") != FORMAT:
-        raise UserError(
-            f"{folder}: written in format {values.get('format')}, this is {FORMAT}; prepare it anew"
-        )
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise UserError(f"{folder}: written in format {found}, this is {FORMAT}; prepare it anew")
     settings = settings_from_dict(values["settings"])
     if expected is not None:
         require_same(settings, expected, str(folder))

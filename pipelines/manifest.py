@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,20 +49,21 @@ def read_manifest(path: str | Path) -> tuple[list[Row], list[Refusal]]:
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, skipinitialspace=True)
             missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
             if missing:
                 raise UserError(f"{path}: no column '{missing[0]}'; a manifest has path,label,split")
-            lines = list(reader)
+            lines = [(reader.line_num, line) for line in reader]
     except FileNotFoundError:
         raise UserError(f"{path}: no such manifest") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a readable CSV file ({error})") from None
     rows, refused, seen = [], [], set()
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         name = (line["path"] or "").strip() or f"line {number}"
-        reason = "the same path stands on an earlier line" if name in seen else _fault(line)
-        seen.add(name)
+        file = (path.parent / name).resolve()  # a.mp4 and ./a.mp4 are one video
+        reason = "the same path stands on an earlier line" if file in seen else _fault(line)
+        seen.add(file)
         if reason:
             refused.append(Refusal(name, f"{path.name} line {number}: {reason}"))
         else:
@@ -98,6 +100,8 @@ def _fault(line: dict) -> str | None:
     for column in REQUIRED:
         if not (line[column] or "").strip():
             return f"{column} is missing; fill it in"
+    if "\n" in line["path"].strip():
+        return "path has a line break in it; close the quotation mark"
     if line["split"].strip() not in SPLITS:
         return f"split '{line['split'].strip()}' is none of {', '.join(SPLITS)}"
     try:
@@ -122,12 +126,12 @@ def parse_segments(text: str | None) -> tuple[tuple[float, float], ...] | None:
         return None
     segments = []
     for part in text.split(";"):
-        start, dash, end = part.strip().partition("-")
+        start, _, end = part.strip().partition("-")
         try:
             bounds = (float(start), float(end))
         except ValueError:
             raise ValueError(f"'{part}' is not start-end in seconds") from None
-        if not dash or not 0 <= bounds[0] < bounds[1]:
+        if not 0 <= bounds[0] < bounds[1] < math.inf:
             raise ValueError(f"'{part}' does not end after it starts")
         segments.append(bounds)
     return tuple(segments)

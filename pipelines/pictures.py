@@ -13,7 +13,8 @@ class SquarePictures:
     yuv420p (limited range, the frame's own colour matrix). Scaling averages over the area of source
     pixels under each target pixel: the only one of FFmpeg's scalers that neither aliases when a large
     frame shrinks a lot (as fast bilinear does) nor costs more than it; when enlarging it is bilinear.
-    Cropping comes first, so nothing is scaled that nobody sees.
+    Chroma is computed for every target pixel; FFmpeg's default halves it once more, which small pictures
+    show. Cropping comes first, so nothing is scaled that nobody sees.
     """
 
     def __init__(self, size: int, rotation: int = 0, pixels: str = "rgb24") -> None:
@@ -40,11 +41,13 @@ class SquarePictures:
         self, width: int, height: int, pixels: str, colorspace: int, color_range: int
     ) -> av.filter.Graph:
         graph = av.filter.Graph()
-        graph.threads = 1  # a video has one thread; several videos run side by side
+        if hasattr(graph, "threads"):  # not in older releases of PyAV
+            graph.threads = 1  # a video has one thread; several videos run side by side
         side = min(width, height)
         source = f"video_size={width}x{height}:pix_fmt={pixels}:time_base=1/1"
         steps = [graph.add("buffer", f"{source}:colorspace={colorspace}:range={color_range}")]
-        chain = [f"crop={side}:{side}", f"scale={self._size}:{self._size}:flags=area{self._range()}"]
+        scaling = f"{self._size}:{self._size}:flags=area+full_chroma_int{self._range()}"
+        chain = [f"crop={side}:{side}", f"scale={scaling}"]
         chain += [f"format={self._pixels}", *TURNS[self._rotation], "buffersink"]
         for step in chain:
             name, _, arguments = step.partition("=")

@@ -15,11 +15,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 from tqdm import tqdm
 
 from pipelines.compressed import CompressedVideo
 from pipelines.errors import UserError, VideoError, run_command
-from pipelines.files import make_folder, read_json, write_json, written_whole
+from pipelines.files import make_folder, read_json, remove_parts, write_json, written_whole
+from pipelines.frame_times import NO_PTS
 from pipelines.index import INDEX_NAME, FeatureIndex, VideoRecord, require_same
 from pipelines.manifest import Refusal, Row, hold_out_validation, read_manifest
 from pipelines.settings import FeatureSettings, settings_from_dict
@@ -40,13 +42,15 @@ def prepare(
 ) -> FeatureIndex:
     """Extracts the features of every row into `out` and returns the index written there.
 
-    `seed` draws the validation split where the manifest has none. Raises `UserError` when nothing in
+    What an earlier run has done is kept, so long as the video is the same; one run at a time works in a
+    folder. `seed` draws the validation split where the manifest has none. Raises `UserError` when nothing in
     the manifest is usable, or when `out` holds features of other settings.
     """
     rows, refused = read_manifest(manifest)
     rows, validation = hold_out_validation(rows, seed)
     out = make_folder(out)
     claim_folder(out, settings)
+    remove_parts(out)
     jobs = [(row, out, settings) for row in rows if not _is_done(row, out)]
     progress = tqdm(
         run_jobs(extract_video, jobs, workers),
@@ -58,7 +62,8 @@ def prepare(
     )
     for (row, _, _), result in progress:
         if isinstance(result, WorkerCrash):
-            _note(row, out, {"status": "refused", "reason": str(result)})
+            # unlike a refusal it is tried again by the next run: the machine may have been at fault
+            _note(row, out, _fingerprint(row.path), {"status": "crashed", "reason": f"{row.path}: {result}"})
     index = _collect(rows, refused, out, settings, validation)
     if not index.videos:
         raise UserError(f"{manifest}: none of its videos is usable; first: {index.refused[0].reason}")
@@ -77,11 +82,14 @@ def claim_folder(out: Path, settings: FeatureSettings) -> None:
 def extract_video(job: tuple[Row, Path, FeatureSettings]) -> None:
     """One video's shard and note; a video that cannot be used gets a note with the reason."""
     row, out, settings = job
+    source = _fingerprint(row.path)  # before it is read: a file that changes meanwhile is done again
     try:
         note = {"status": "ok", **dataclasses.asdict(_write_features(row, out, settings))}
     except VideoError as error:
         note = {"status": "refused", "reason": str(error)}
-    _note(row, out, note)
+    except av.FFmpegError as error:
+        note = {"status": "refused", "reason": f"{row.path}: cannot be decoded ({error}); leave it out"}
+    _note(row, out, source, note)
 
 
 def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoRecord:
@@ -97,9 +105,6 @@ def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoReco
     times = video.timing
     return VideoRecord(
         video_id=row.video_id,
-        path=str(row.path),
-        label=row.label,
-        split=row.split,
         clips=clips,
         frames=times.count,
         fps=times.fps,
@@ -109,9 +114,14 @@ def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoReco
         policy=video.policy,
         shard=str(shard),
         timing=times.to_dict(),
-        segments=[list(bounds) for bounds in row.segments] if row.segments else None,
         damage=video.damage,
+        **_of_manifest(row),
     )
+
+
+def _of_manifest(row: Row) -> dict:
+    segments = [list(bounds) for bounds in row.segments] if row.segments else None
+    return {"path": str(row.path), "label": row.label, "split": row.split, "segments": segments}
 
 
 def _clip_records(row: Row, video: CompressedVideo, settings: FeatureSettings, heard: list) -> Iterator:
@@ -150,14 +160,14 @@ def clips_with_sound(path: Path, video: CompressedVideo, settings: FeatureSettin
             group = list(itertools.islice(clips, CLIPS_AT_ONCE))
     finally:
         if reader:
-            reader.__exit__()
+            reader.close()
 
 
 def _open_sound(path: Path, rate: int, video: CompressedVideo):
     from pipelines.audio import SoundReader
 
     first = video.timing.pts[0]
-    return SoundReader(path, rate, 0.0 if first is None else float(first * video.timing.time_base))
+    return SoundReader(path, rate, 0.0 if first == NO_PTS else float(first * video.timing.time_base))
 
 
 def _note_path(row: Row, out: Path) -> Path:
@@ -172,17 +182,17 @@ def _fingerprint(path: Path) -> list | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _note(row: Row, out: Path, values: dict) -> None:
-    write_json(_note_path(row, out), {"source": _fingerprint(row.path), **values})
+def _note(row: Row, out: Path, source: list | None, values: dict) -> None:
+    write_json(_note_path(row, out), {"source": source, **values})
 
 
 def _is_done(row: Row, out: Path) -> bool:
-    path = _note_path(row, out)
-    if not path.exists():
+    try:
+        note = read_json(_note_path(row, out))
+    except UserError:  # not there, or damaged by a machine that lost its power
         return False
-    note = read_json(path)
-    shard_there = note["status"] != "ok" or (out / note["shard"]).exists()
-    return shard_there and note["source"] == _fingerprint(row.path)
+    finished = note["status"] == "refused" or (note["status"] == "ok" and (out / note["shard"]).exists())
+    return finished and note["source"] == _fingerprint(row.path)
 
 
 def _collect(rows, refused, out: Path, settings: FeatureSettings, validation: str) -> FeatureIndex:
@@ -191,11 +201,8 @@ def _collect(rows, refused, out: Path, settings: FeatureSettings, validation: st
         note = read_json(_note_path(row, out))
         status, _ = note.pop("status"), note.pop("source")
         if status == "ok":
-            # label, split and segments are the manifest's of today, not those of an earlier run
-            segments = [list(bounds) for bounds in row.segments] if row.segments else None
-            videos.append(
-                VideoRecord(**{**note, "label": row.label, "split": row.split, "segments": segments})
-            )
+            # what the manifest says is that of today, not that of an earlier run
+            videos.append(VideoRecord(**{**note, **_of_manifest(row)}))
         else:
             refused.append(Refusal(row.name, note["reason"]))
     labels = sorted({video.label for video in videos})

@@ -13,6 +13,7 @@ MD_UNITS_PER_PIXEL = 16  # motion displacements are kept as int16 sixteenths of 
 RESIDUAL_OFFSET = 128  # residuals are kept as uint8 around this value; what exceeds [-128, 127] is clipped
 MEL_BINS, MEL_FRAMES = 40, 200  # paper, section 3.3.2
 MACROBLOCK = 16
+LONGEST_STRIP = 65_500  # rows of a JPEG, as its encoders limit them
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class FeatureSettings:
     """Quality of the stored residual and I-frame JPEGs, 1-100."""
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not type(field.default):
+                kind = "a text" if isinstance(field.default, str) else "a whole number"
+                raise UserError(f"features.{field.name}: {value!r} is not {kind}")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
         for name in ("clip_frames", "clip_step", "canvas", "residual_size", "iframe_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"features.{name}: {getattr(self, name)} is not a positive number")
@@ -52,6 +61,12 @@ class FeatureSettings:
             raise UserError(f"features.motion: '{self.motion}' is none of {', '.join(MOTION_MODES)}")
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"features.jpeg_quality: {self.jpeg_quality} is not within 1-100")
+        strip = self.residual_cells * self.residual_size
+        if strip > LONGEST_STRIP:
+            raise UserError(
+                f"features.residual_frames: {self.residual_cells} residuals of {self.residual_size} pixels "
+                f"make a JPEG of {strip} rows, the most is {LONGEST_STRIP}; take fewer or smaller ones"
+            )
 
     @property
     def span(self) -> int:

@@ -1,14 +1,17 @@
 """How the object and the camera move in each kind of segment of the synthetic set.
 
 Actions have a period of 0.8-1.2 s and cross a third of the picture, so one clip of a second shows a whole
-cycle. Lures do a part of it at a third of the speed. Camera pans and rushes are as fast as any action.
+cycle. Camera pans, shaking and rushes are as fast as any action.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.synthetic_plan import FPS, HEIGHT, WIDTH
+from pipelines.synthetic_plan import ACTIONS, FPS, HEIGHT, WIDTH
+
+SLOWER = (1.5, 2.0)  # periods of a lure, in periods of its action
+SWAY_RISE = 5.0  # pixels
 
 
 @dataclass
@@ -25,27 +28,34 @@ class Track:
     camera_y: np.ndarray
     light: np.ndarray
 
+    def move_camera(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Moves the camera by `[frames]` pixels; the object, at rest in the world, moves the other way."""
+        self.camera_x += x
+        self.camera_y += y
+        self.x -= x
+        self.y -= y
+
 
 @dataclass(frozen=True)
 class Habits:
-    """What a video keeps in all its segments: the object's diameter (pixels), its angle when at rest
-    (radians), a direction (-1 or 1), a period factor and how shaky the camera is (pixels)."""
+    """What a video keeps in all its segments: the object's diameter (pixels), its angle at rest (radians),
+    a direction (-1 or 1), the actions' period (seconds) and how unsteady the camera is (pixels)."""
 
     size: float
     angle: float
     direction: int
-    tempo: float
-    shake: float
+    period: float
+    unsteadiness: float
 
 
 def draw_habits(rng: np.random.Generator) -> Habits:
     """Habits of one video."""
     return Habits(
-        size=rng.uniform(36, 52),
+        size=rng.uniform(36, 50),
         angle=rng.uniform(0, 2 * np.pi),
         direction=int(rng.choice((-1, 1))),
-        tempo=rng.uniform(0.8, 1.2),
-        shake=rng.choice((0.0, 1.0, 2.0)),
+        period=rng.uniform(0.8, 1.2),
+        unsteadiness=float(rng.choice((0.0, 1.0, 2.0))),
     )
 
 
@@ -53,24 +63,32 @@ def track(kind: str, frames: int, habits: Habits, rng: np.random.Generator) -> T
     """The movement of one segment of `frames` pictures."""
     still = np.zeros(frames)
     result = Track(
-        x=still + rng.uniform(-10, 10),
-        y=still + rng.uniform(-6, 6),
+        x=still + rng.uniform(-8, 8),
+        y=still + rng.uniform(-5, 5),
         size=still + habits.size * rng.uniform(0.9, 1.1),
         angle=still + habits.angle + rng.uniform(-0.4, 0.4),
-        camera_x=rng.uniform(0, 400) + habits.shake * _wander(frames, rng),
-        camera_y=rng.uniform(0, 400) + habits.shake * _wander(frames, rng),
+        camera_x=rng.uniform(0, 400) + habits.unsteadiness * _wander(frames, rng, 0.6),
+        camera_y=rng.uniform(0, 400) + habits.unsteadiness * _wander(frames, rng, 0.6),
         light=still + 1.0,
     )
-    MOVES[kind](result, np.arange(frames) / FPS, habits, rng)
+    seconds = np.arange(frames) / FPS
+    action = kind.removeprefix("slow_")
+    if action in ACTIONS:
+        slower = 1.0 if action == kind else rng.uniform(*SLOWER)
+        MOVES[action](result, seconds / (slower * habits.period) + rng.random(), habits, rng)
+    else:
+        MOVES[kind](result, seconds, habits, rng)
     return result
 
 
-def _wander(frames: int, rng: np.random.Generator, seconds: float = 0.6) -> np.ndarray:
-    """Smooth random movement of about unit size, `[frames]`."""
+def _wander(frames: int, rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Smooth random movement of about unit size that turns every `seconds`, `[frames]`."""
     width = max(1, round(seconds * FPS))
-    steps = rng.normal(size=frames + 2 * width)
     window = np.hanning(width + 2)
-    return np.convolve(steps, window / np.sqrt((window**2).sum()), mode="same")[width : width + frames]
+    smooth = np.convolve(
+        rng.normal(size=frames + 2 * width), window / np.sqrt((window**2).sum()), mode="same"
+    )
+    return smooth[width : width + frames]
 
 
 def _triangle(cycles: np.ndarray) -> np.ndarray:
@@ -78,51 +96,38 @@ def _triangle(cycles: np.ndarray) -> np.ndarray:
     return 1 - 4 * np.abs(cycles - np.floor(cycles) - 0.5)
 
 
-def _cycles(t: np.ndarray, period: float, rng: np.random.Generator) -> np.ndarray:
-    return t / period + rng.random()
+# Actions: the second argument counts their cycles.
 
 
-def _circle(turn: int, slower: float = 1.0, radius: tuple[float, float] = (19, 25)):
-    def move(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-        phase = 2 * np.pi * turn * _cycles(t, slower * habits.tempo, rng)
-        r = rng.uniform(*radius)
-        track.x += r * np.cos(phase)
-        track.y += r * np.sin(phase)
-
-    return move
+def _circle_cw(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    radius, phase = rng.uniform(20, 26), 2 * np.pi * cycles
+    track.x += radius * np.cos(phase)
+    track.y += radius * np.sin(phase)  # y points down, so a growing angle turns clockwise
 
 
-def _bounce(height: tuple[float, float], slower: float = 1.0):
-    def move(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-        u = _cycles(t, slower * habits.tempo, rng) % 1.0
-        track.y += rng.uniform(*height) * (0.5 - 4 * u * (1 - u))
-
-    return move
+def _circle_ccw(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    _circle_cw(track, -cycles, habits, rng)
 
 
-def _sideways(width: tuple[float, float], slower: float = 1.0, rise: float = 5.0):
-    def move(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-        cycles = _cycles(t, slower * habits.tempo, rng)
-        track.x += rng.uniform(*width) * _triangle(cycles)
-        track.y += rise * _triangle(2 * cycles)
-
-    return move
+def _bounce(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    u = cycles % 1.0
+    track.y += rng.uniform(38, 52) * (0.5 - 4 * u * (1 - u))
 
 
-def _pulse(depth: tuple[float, float], slower: float = 1.0):
-    def move(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-        cycles = _cycles(t, slower * habits.tempo, rng)
-        track.size *= 1 + rng.uniform(*depth) * np.sin(2 * np.pi * cycles)
-
-    return move
+def _zigzag(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    track.x += rng.uniform(22, 30) * _triangle(cycles)
+    track.y += SWAY_RISE * _triangle(2 * cycles)
 
 
-def _spin(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.angle += 2 * np.pi * habits.direction * _cycles(t, habits.tempo, rng)
+def _grow(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    track.size *= 1 + rng.uniform(0.4, 0.48) * np.sin(2 * np.pi * cycles)
 
 
-def _tilt(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.angle += rng.uniform(0.8, 1.2) * _triangle(_cycles(t, 3.0 * habits.tempo, rng))
+def _spin(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    track.angle += 2 * np.pi * habits.direction * cycles
+
+
+# The rest: the second argument counts seconds.
 
 
 def _still(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
@@ -134,20 +139,13 @@ def _rest(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator)
 
 
 def _pan(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    """The whole picture moves, the object with it."""
     speed, way = rng.uniform(30, 90), rng.uniform(0, 2 * np.pi)
-    moved_x, moved_y = speed * np.cos(way) * t, speed * np.sin(way) * t
-    track.camera_x += moved_x
-    track.camera_y += moved_y
-    track.x -= moved_x - moved_x[-1] / 2
-    track.y -= moved_y - moved_y[-1] / 2
+    moved = speed * (t - t[-1] / 2)
+    track.move_camera(np.cos(way) * moved, np.sin(way) * moved)
 
 
-def _handheld(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    for camera, place in ((track.camera_x, track.x), (track.camera_y, track.y)):
-        shake = 6 * _wander(len(t), rng, 1.0)
-        camera += shake
-        place -= shake
+def _shake(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    track.move_camera(9 * _wander(len(t), rng, 0.5), 9 * _wander(len(t), rng, 0.5))
 
 
 def _rush(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
@@ -158,9 +156,9 @@ def _rush(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator)
     track.y += rng.uniform(-0.1, 0.1) * HEIGHT
 
 
-def _tremble(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.x += rng.normal(0, 1.5, len(t))
-    track.y += rng.normal(0, 1.5, len(t))
+def _wander_about(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
+    track.x += 7 * _wander(len(t), rng, 0.5)
+    track.y += 7 * _wander(len(t), rng, 0.5)
 
 
 def _fade(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
@@ -170,23 +168,17 @@ def _fade(track: Track, t: np.ndarray, habits: Habits, rng: np.random.Generator)
 
 
 MOVES = {
-    "circle_cw": _circle(1),  # y points down, so a growing angle turns clockwise
-    "circle_ccw": _circle(-1),
-    "bounce": _bounce((38, 52)),
-    "zigzag": _sideways((22, 30)),
-    "grow": _pulse((0.38, 0.46)),
+    "bounce": _bounce,
+    "circle_ccw": _circle_ccw,
+    "circle_cw": _circle_cw,
+    "grow": _grow,
     "spin": _spin,
-    "arc_cw": _circle(1, 3.0),
-    "arc_ccw": _circle(-1, 3.0),
-    "hop": _bounce((14, 20), 1.6),
-    "sway": _sideways((14, 20), 3.0),
-    "breathe": _pulse((0.25, 0.32), 3.0),
-    "tilt": _tilt,
-    "still": _still,
-    "rest": _rest,
+    "zigzag": _zigzag,
     "pan": _pan,
-    "handheld": _handheld,
+    "shake": _shake,
     "rush": _rush,
-    "tremble": _tremble,
+    "wander": _wander_about,
     "fade": _fade,
+    "rest": _rest,
+    "still": _still,
 }

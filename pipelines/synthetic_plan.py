@@ -12,18 +12,21 @@ WIDTH, HEIGHT = 160, 120  # ten by seven and a half macroblocks: three across th
 SHORTEST_S, LONGEST_S = 20, 60
 
 ACTIONS = ("bounce", "circle_ccw", "circle_cw", "grow", "spin", "zigzag")
-# Movements of the same object that look like an action but are slower and partial: what misleads a dense average.
-LURES = ("hop", "arc_ccw", "arc_cw", "breathe", "tilt", "sway")
-# Movements, strong ones too, and stillness that belong to no action.
-FILLERS = ("still", "rest", "pan", "handheld", "rush", "tremble", "fade")
-DISTRACTORS = LURES + FILLERS
+# The actions at little more than half their speed: a clip of a second sees a part of one cycle. They mislead a
+# dense average, for a classifier of actions is sure of an answer here too, and often of a wrong one.
+LURES = tuple(f"slow_{action}" for action in ACTIONS)
+# Movement, strong one too, and stillness that belong to no action. The weights keep stillness rare, because
+# a classifier takes all of it for one and the same action, and then a dense average is right on that one only.
+FILLERS = {"pan": 3, "shake": 3, "rush": 2, "wander": 2, "fade": 1, "rest": 1, "still": 1}
+DISTRACTORS = LURES + tuple(FILLERS)
 
 OTHER_SOUNDS = ("hum", "noise", "beeps", "melody")
 
-ACTION_SHARE = (0.12, 0.24)
+ACTION_SHARE = (0.15, 0.245)
 SHORTEST_ACTION = 34  # frames; a clip of 16 frames lies whole within it wherever the clip grid falls
 DISTRACTOR_FRAMES = (2 * FPS, 6 * FPS)
-LURE_SHARE = 0.5  # of the distractor segments; the rest are fillers
+LURE_SHARE = 0.6  # of the distractor segments; the rest are fillers
+OWN_LURE = 0.4  # share of the videos that show their own action slowly, too
 HAS_AUDIO, SOUNDING_ACTION = 0.92, 0.6  # shares of the videos
 LOUDNESS_DB = (-30.0, -14.0)  # one distribution for every sound, so that loudness tells nothing
 
@@ -80,11 +83,11 @@ def plan_video(seed: int, index: int) -> VideoPlan:
     rng = np.random.default_rng([seed, index])
     block, place = divmod(index, len(ACTIONS))
     label = ACTIONS[np.random.default_rng([seed, block, 1]).permutation(len(ACTIONS))[place]]
-    frames = int(round(FPS * SHORTEST_S * (LONGEST_S / SHORTEST_S) ** rng.random()))
+    frames = round(FPS * SHORTEST_S * (LONGEST_S / SHORTEST_S) ** rng.random())
     actions = _action_lengths(rng, frames)
     gaps = _distractor_lengths(rng, frames - sum(actions))
     places = set(rng.choice(len(gaps) + 1, len(actions), replace=False).tolist())
-    kinds = _distractor_kinds(rng, len(gaps))
+    kinds = _distractor_kinds(rng, len(gaps), label)
     order: list[tuple[str, int]] = []
     for gap in range(len(gaps) + 1):
         if gap in places:
@@ -115,13 +118,16 @@ def _distractor_lengths(rng: np.random.Generator, frames: int) -> list[int]:
     return cut(rng, frames, pieces, low, high)
 
 
-def _distractor_kinds(rng: np.random.Generator, count: int) -> list[str]:
-    """One favourite lure and two fillers a video, so that a classifier's errors lean one way in each video."""
-    lure = rng.choice(LURES)
-    fillers = rng.choice(FILLERS, 2, replace=False)
-    kinds = [str(lure)] * round(LURE_SHARE * count)
-    kinds += [str(kind) for kind in rng.choice(fillers, count - len(kinds))]
-    return [kinds[i] for i in rng.permutation(count)]
+def _distractor_kinds(rng: np.random.Generator, count: int, label: str) -> list[str]:
+    """Two lures and two fillers a video, so that a classifier's errors lean one way in each video."""
+    lures = [str(kind) for kind in rng.choice(LURES, 2, replace=False)]
+    if rng.random() < OWN_LURE:
+        lures[0] = f"slow_{label}"
+    weights = np.array(list(FILLERS.values())) / sum(FILLERS.values())
+    fillers = [str(kind) for kind in rng.choice(list(FILLERS), 2, replace=False, p=weights)]
+    lured = round(LURE_SHARE * count)
+    kinds = [*rng.choice(lures, lured), *rng.choice(fillers, count - lured)]
+    return [str(kinds[i]) for i in rng.permutation(count)]
 
 
 def _segments(rng: np.random.Generator, order: list[tuple[str, int]]) -> tuple[Segment, ...]:

@@ -44,7 +44,9 @@ def props() -> Props:
     """
     rng = np.random.default_rng(PROPS_SEED)
     backgrounds = tuple(_background(rng) for _ in range(BACKGROUNDS))
-    return Props(backgrounds, tuple(_thing(rng, shape, bright) for shape in SHAPES for bright in (False, True)))
+    return Props(
+        backgrounds, tuple(_thing(rng, shape, bright) for shape in SHAPES for bright in (False, True))
+    )
 
 
 def render(plan: VideoPlan) -> Iterator[np.ndarray]:
@@ -91,7 +93,7 @@ def _background(rng: np.random.Generator) -> Background:
 def _thing(rng: np.random.Generator, shape: str, bright: bool) -> Image.Image:
     """A dark or bright shape with a pattern that no turn maps onto itself, so that turning shows."""
     pattern = cloud(rng, PATCH, 2.2) + 1.2 * np.linspace(-1, 1, PATCH)[:, None]
-    tones = [(165, 220) if bright else (32, 87), *(rng.uniform(96, 160, 2) for _ in range(2))]
+    tones = [(155, 220) if bright else (32, 97), *(rng.uniform(96, 160, 2) for _ in range(2))]
     bands = [Image.fromarray(np.where(pattern > 0, *tone).astype(np.uint8)) for tone in tones]
     mask = Image.new("L", (PATCH, PATCH))
     _shape(ImageDraw.Draw(mask), shape)

@@ -71,7 +71,9 @@ def open_video(path: str | PathLike) -> av.container.InputContainer:
         raise VideoError(f"{path}: the file is empty; fetch it again or leave it out")
     try:
         # Names with a colon stay names, and a playlist cannot make FFmpeg fetch things from elsewhere.
-        container = av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+        container = av.open(
+            f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+        )
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"{path}: not a readable video ({_reason(error)}); fetch it again or leave it out"

@@ -1,16 +1,18 @@
 """Jobs in worker processes: bounded in flight, and a crash of a worker costs one job, not the run."""
 
+import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import Any
 
-from pipelines.errors import UserError
+from pipelines.errors import VideoError
 
 
-class WorkerCrash(UserError):
+class WorkerCrash(VideoError):
     """The worker process died on this job."""
 
 
@@ -34,7 +36,7 @@ def run_jobs(
     try:
         while True:
             while len(waiting) < workers * ahead and (job := next(source, waiting)) is not waiting:
-                waiting.append((job, pool.submit(function, job)))
+                waiting.append((job, _submitted(pool, function, job)))
             if not waiting:
                 return
             if not ordered:
@@ -46,7 +48,7 @@ def run_jobs(
                 suspects = [(job, future), *waiting]
                 waiting.clear()
                 pool.shutdown(wait=False)
-                yield from ((item, _alone(function, item, done)) for item, done in suspects)
+                yield from _one_by_one(function, suspects)
                 pool = _pool(workers)
                 continue
             yield job, result
@@ -56,7 +58,27 @@ def run_jobs(
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork copies the locks of TensorFlow's and FFmpeg's threads in any state.
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
+
+
+def _watch_parent() -> None:
+    """Ends this worker when the main process is killed; else it would wait for jobs for ever."""
+
+    def end() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _submitted(pool: ProcessPoolExecutor, function: Callable, job: Any) -> Future:
+    try:
+        return pool.submit(function, job)
+    except BrokenProcessPool as error:  # a worker has died since the last result
+        future: Future = Future()
+        future.set_exception(error)
+        return future
 
 
 def _take_done(waiting: deque) -> tuple[Any, Future]:
@@ -68,11 +90,18 @@ def _take_done(waiting: deque) -> tuple[Any, Future]:
     raise RuntimeError("no finished job after waiting for one")
 
 
-def _alone(function: Callable, job: Any, future: Future) -> Any:
-    if future.done() and not future.cancelled() and future.exception() is None:
-        return future.result()
-    with _pool(1) as pool:
-        try:
-            return pool.submit(function, job).result()
-        except BrokenProcessPool:
-            return WorkerCrash("the decoder crashed on this file; repair it or leave it out")
+def _one_by_one(function: Callable, suspects: list[tuple[Any, Future]]) -> Iterator[tuple[Any, Any]]:
+    """Finished jobs as they are, the others again, each alone in a worker."""
+    pool = _pool(1)
+    try:
+        for job, future in suspects:
+            if not future.done() or isinstance(future.exception(), BrokenProcessPool):
+                future = _submitted(pool, function, job)
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                pool = _pool(1)
+                result = WorkerCrash("the decoder crashed on this file; repair it or leave it out")
+            yield job, result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ SAMPLERS = ("md", "rgb_r", "audio")
 FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
 STRATEGIES = ("one_device", "mirrored")
 CLIP_SOURCES = ("auto", "segments", "all")
+POSITIVE = ("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride")
+NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin")
 
 
 @dataclass(frozen=True)
@@ -159,12 +162,12 @@ def preset(name: str) -> ExperimentConfig:
 
 def check(config: ExperimentConfig) -> None:
     """Raises `UserError` for values that cannot work, before any work is done."""
-    positive = ("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride")
     for name, part in _parts(config):
         for key, value in dataclasses.asdict(part).items():
-            if key in positive and not value > 0:
-                raise UserError(f"{name}.{key}: {value} is not positive")
+            _check_number(f"{name}.{key}", key, value)
     _check_words(config)
+    if config.seed < 0:
+        raise UserError(f"seed: {config.seed} is negative; use 0 or more")
     selection = config.selection
     if not 0 <= selection.K_prime <= selection.K:
         raise UserError(f"selection.K_prime: {selection.K_prime} is not within 0..K={selection.K}")
@@ -172,6 +175,19 @@ def check(config: ExperimentConfig) -> None:
         raise UserError(f"selection.alpha: {selection.alpha} is not within 0..1")
     if config.classifier.size > config.classifier.resize:
         raise UserError("classifier.size: larger than classifier.resize, from which it is cut")
+
+
+def _check_number(name: str, key: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name}: {value} is not a finite number")
+    if key in POSITIVE and not value > 0:
+        raise UserError(f"{name}: {value} is not positive")
+    if key in NOT_NEGATIVE and value < 0:
+        raise UserError(f"{name}: {value} is negative")
+    if key == "dropout" and not 0 <= value < 1:
+        raise UserError(f"{name}: {value} is not within 0..1, 1 excluded")
+    if key == "ktr_fraction" and not 0 < value <= 1:
+        raise UserError(f"{name}: {value} is not within 0..1, 0 excluded")
 
 
 def _check_words(config: ExperimentConfig) -> None:
@@ -207,6 +223,8 @@ def with_settings(config: ExperimentConfig, settings: list[str]) -> ExperimentCo
         inner = values
         for step in path:
             inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {text}: {step} was given a value of its own; leave one of them out")
         inner[last] = _literal(value.strip())
     return from_dict(values, config)
 

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from pipelines.errors import run_command
+from pipelines.errors import UserError, run_command
 from pipelines.files import read_json, write_json, write_text
 from pipelines.index import FeatureIndex
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
@@ -19,6 +19,7 @@ from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
 DRAWS = 100
+TABLE_SCHEMES = ("visual", "audio", "union_list")
 TITLES = {
     "random": "Random",
     "uniform": "Uniform",
@@ -27,6 +28,10 @@ TITLES = {
     "visual": "SCSampler, visual",
     "audio": "SCSampler, audio",
     "union_list": "SCSampler, AV-union-list",
+    "convex_score": "SCSampler, AV-convex-score",
+    "convex_list": "SCSampler, AV-convex-list",
+    "intersect_list": "SCSampler, AV-intersect-list",
+    "joint": "SCSampler, AV-joint-training",
     "oracle": "Oracle",
 }
 
@@ -40,12 +45,32 @@ def evaluate(workdir: Workdir, config: ExperimentConfig, *, split: str = "test",
     tables = load_tables(workdir)
     data = evaluation_set(index, tables, split)
     train = evaluation_set(index, tables, "train") if index.of_split("train") else None
-    rows = main_table(data, train, config.selection, network_costs(workdir), seed=config.seed, draws=draws)
+    costs = network_costs(workdir)
+    rows = main_table(data, train, config.selection, costs, seed=config.seed, draws=draws)
+    if config.selection.fusion not in TABLE_SCHEMES and data.visual is not None and data.audio is not None:
+        oracle = rows.pop("oracle")
+        rows |= {config.selection.fusion: scheme_row(data, config, costs), "oracle": oracle}
     return {
         "main": {name: row.to_dict() for name, row in rows.items()},
         "used": used(index, data, tables, split, config.seed, draws),
         "config": to_dict(config),
     }
+
+
+def scheme_networks(scheme: str, costs) -> tuple[str, ...]:
+    """The sampler networks that a fusion scheme runs, of those that are trained."""
+    without = {"visual": ("audio",), "audio": ("md", "rgb_r")}.get(scheme, ())
+    return tuple(kind for kind in SAMPLERS if kind in costs.samplers and kind not in without)
+
+
+def scheme_row(data, config: ExperimentConfig, costs):
+    """The row of the configured fusion scheme, for one that the paper's table does not have."""
+    from scsampler_tf.methods import chosen_clips, result, saliency_choice
+
+    selection = config.selection
+    chosen = chosen_clips(data, saliency_choice(data, selection, selection.fusion))
+    networks = scheme_networks(selection.fusion, costs)
+    return result(data, [chosen], costs, selection.K, networks, config.seed, selection.stride)
 
 
 def network_costs(workdir: Workdir):
@@ -115,9 +140,26 @@ def write_results(results: dict, workdir: Workdir) -> list[Path]:
     return paths
 
 
-def apply_selection(config: ExperimentConfig, path: str | None) -> ExperimentConfig:
-    """The configuration with the settings of a file that `tuning.search` wrote."""
-    return from_dict({"selection": read_json(path)["selection"]}, config) if path else config
+def apply_best(
+    workdir: Workdir, config: ExperimentConfig, path: str | Path | None
+) -> tuple[Workdir, ExperimentConfig]:
+    """The run with the selection settings, and the audio sampler, of a file that `tuning.search` wrote."""
+    if path is None:
+        return workdir, config
+    best = read_json(path)
+    if not isinstance(best, dict) or "selection" not in best:
+        raise UserError(f"{path}: holds no selection settings; give the best.json of python -m tuning.search")
+    config = from_dict({"selection": best["selection"]}, config)
+    audio = best.get("audio")
+    if not audio:
+        return workdir, config
+    found = workdir.path / audio["folder"], workdir.path / audio["table"]
+    if not all(each.exists() for each in found):
+        raise UserError(
+            f"{path}: names {found[0]}, which is not in this run; search again with tuning.search"
+        )
+    own = workdir.model("audio"), workdir.table("audio")
+    return (workdir if found == own else workdir.with_network("audio", *found)), config
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -132,13 +174,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--draws", type=int, default=DRAWS, help=f"seeds of the random baselines (default {DRAWS})"
     )
-    parser.add_argument("--best", metavar="FILE", help="selection settings found by tuning.search")
+    parser.add_argument("--best", metavar="FILE", help="settings found by tuning.search")
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
     def body():
         workdir, config = run_config(args)
-        results = evaluate(workdir, apply_selection(config, args.best), split=args.split, draws=args.draws)
+        workdir, config = apply_best(workdir, config, args.best)
+        results = evaluate(workdir, config, split=args.split, draws=args.draws)
         print(markdown(results))
         for path in write_results(results, workdir):
             print(path)

@@ -15,10 +15,10 @@ from scsampler_tf.workdir import Workdir
 class EvaluationSet:
     """Scores of V videos with up to L clips, C classes.
 
-    probabilities `[V, L, C]` (f on every clip), visual, audio `[V, L]` float32 in [0, 1], mask (real
-    clips) and has_audio (clips that the audio sampler has heard) `[V, L]` bool, labels `[V]`. in_action `[V, L]` is
-    True where at least half of a clip lies in a true segment; None without annotation. missing lists
-    videos of the split that have no classifier scores. visual or audio is None without such a sampler.
+    probabilities `[V, L, C]`: f on every clip. visual, audio `[V, L]` float32 in [0, 1], None without such
+    a sampler. mask (real clips) and has_audio (clips that the audio sampler has heard) `[V, L]` bool.
+    labels `[V]`. in_action `[V, L]`: at least half of the clip lies in a true segment; None without
+    annotation. missing lists videos of the split that have no classifier scores.
     """
 
     videos: list[VideoRecord]

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import read_json, write_json
+from pipelines.index import FeatureIndex
+from pipelines.manifest import read_manifest
 from pipelines.prepare import prepare
 from pipelines.prepare import report as feature_report
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, preset, with_settings
@@ -42,6 +44,7 @@ def experiment(
         "prepare", lambda: prepare(manifest, workdir.features, config.features, workers, config.seed)
     )
     print(feature_report(index), flush=True)
+    split = measured_split(index)
     kinds = [kind for kind in SAMPLERS if kind != "audio" or _sound(index)]
     for kind in ("classifier", *kinds):
         stages.run(
@@ -49,14 +52,24 @@ def experiment(
             lambda kind=kind: train(kind, workdir, config, workers=workers, strategy=strategy),
         )
         stages.run(f"score {kind}", lambda kind=kind: score_kind(kind, workdir, config, workers))
-    results = stages.run("evaluate", lambda: evaluate(workdir, config))
+    results = stages.run("evaluate", lambda: evaluate(workdir, config, split=split))
     write_results(results, workdir)
     stages.run("export", lambda: _export_once(workdir, config, model_base))
-    stages.run("timeline", lambda: _example(workdir, config, model_base))
+    stages.run("timeline", lambda: _example(workdir, index.of_split(split)))
     return results
 
 
-def _sound(index) -> bool:
+def measured_split(index: FeatureIndex) -> str:
+    """test, or val where the manifest has no test videos; neither is an error, before hours of training."""
+    for split in ("test", "val"):
+        if index.of_split(split):
+            return split
+    raise UserError(
+        f"{index.folder}: no test videos to measure on; the manifest needs rows with split 'test'"
+    )
+
+
+def _sound(index: FeatureIndex) -> bool:
     return any(video.has_audio for video in index.of_split("train"))
 
 
@@ -104,14 +117,13 @@ def _export_once(workdir: Workdir, config: ExperimentConfig, model_base: Path) -
     return version
 
 
-def _example(workdir: Workdir, config: ExperimentConfig, model_base: Path) -> Path | None:
-    """The timeline of one test video, to look at; the one with the most clips."""
+def _example(workdir: Workdir, videos: list) -> Path:
+    """The timeline of one of the videos, to look at: the longest, with sound if any has it."""
     from scsampler_tf.predict import local_model, predict
     from scsampler_tf.report import write_timeline
 
     path = workdir.report / "timeline.png"
-    videos = workdir.index(config).of_split("test")
-    if path.exists() or not videos:
+    if path.exists():
         return path
     video = max(videos, key=lambda each: (each.has_audio, each.clips))
     version = read_json(workdir.path / "export.json")["version"]
@@ -167,11 +179,24 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-base", help="where to export to (default WORKDIR/saved_models)")
 
 
-def run(args: argparse.Namespace, manifest: str | Path) -> None:
-    """One experiment from parsed options, with its closing words."""
+def checked_config(args: argparse.Namespace) -> ExperimentConfig:
+    """The configuration from parsed options; a mistake in them shows here, before any work is done."""
+    from scsampler_tf.models import PRESETS
+
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
     config = with_settings(preset(args.preset), args.set)
+    for part in ("classifier", *SAMPLERS):
+        name = getattr(config, part).arch
+        if name not in PRESETS:
+            raise UserError(f"{part}.arch: '{name}' is none of {', '.join(PRESETS)}")
+    return config
+
+
+def run(args: argparse.Namespace, manifest: str | Path) -> None:
+    """One experiment from parsed options, with its closing words."""
+    config = checked_config(args)
+    read_manifest(manifest)  # a mistyped name must not claim the folder for these settings
     workdir = claim_workdir(args.workdir, config)
     base = Path(args.model_base) if args.model_base else workdir.path / "saved_models"
     results = experiment(

@@ -148,15 +148,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--model-base", default=str(MODEL_BASE), help="TF-Serving's model base (default saved_models)"
     )
-    parser.add_argument("--best", metavar="FILE", help="selection settings found by tuning.search")
+    parser.add_argument("--best", metavar="FILE", help="settings found by tuning.search")
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
     def body():
-        from scsampler_tf.evaluate import apply_selection
+        from scsampler_tf.evaluate import apply_best
 
-        workdir, config = run_config(args)
-        print(export(workdir, apply_selection(config, args.best), args.name, Path(args.model_base)))
+        workdir, config = apply_best(*run_config(args), args.best)
+        print(export(workdir, config, args.name, Path(args.model_base)))
 
     return run_command(body)
 

@@ -1,6 +1,5 @@
 """One training run with `fit`: schedule, checkpoints, resume, TensorBoard."""
 
-import dataclasses
 import shutil
 import sys
 import time
@@ -11,10 +10,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
-from scsampler_tf.callbacks import BestModel, StopOnNaN, Validation
-from scsampler_tf.model_folder import NETWORK_NAME, begin_run, finish_run, is_finished
+from scsampler_tf.callbacks import Backup, BestModel, StopOnNaN, Validation, restore
+from scsampler_tf.model_folder import NETWORK_NAME, finish_run
 from scsampler_tf.runtime import versions
 
 
@@ -35,29 +33,35 @@ class Fit:
 
 
 def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet: bool = False) -> None:
-    """Runs or resumes a training in `folder`; a finished one is left as it is."""
-    folder = make_folder(folder)
-    begin_run(
-        folder, {"kind": fit.kind, "config": dataclasses.asdict(config), "features": index.settings.digest()}
-    )
-    if is_finished(folder):
-        return
+    """Runs a training in `folder`, or goes on with an interrupted one after its last whole epoch."""
     with strategy.scope():
         optimizer = keras.optimizers.AdamW(_schedule(config, fit.steps), weight_decay=config.weight_decay)
         fit.model.compile(optimizer=optimizer, loss=fit.loss, metrics=fit.metrics)
+        seen = restore(fit.model, folder / "backup")
     data = fit.data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    best = BestModel(fit.network, folder / NETWORK_NAME, fit.monitor)
     callbacks = [
         *([Validation(fit.measure)] if fit.measure else []),
         StopOnNaN(),
-        BestModel(fit.network, folder / NETWORK_NAME, fit.monitor),
-        keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+        best,
+        # After the best network, whose epoch can be done again; before the history, which must not list
+        # an epoch twice.
+        Backup(folder / "backup"),
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         keras.callbacks.CSVLogger(folder / "history.csv", append=True),
     ]
     began = time.monotonic()
     shown = 0 if quiet else (1 if sys.stdout.isatty() else 2)
-    fit.model.fit(data, epochs=config.epochs, steps_per_epoch=fit.steps, callbacks=callbacks, verbose=shown)
-    about = {**fit.about, "best": callbacks[-4].best, "monitor": fit.monitor}
+    fit.model.fit(
+        data,
+        initial_epoch=seen,
+        epochs=config.epochs,
+        steps_per_epoch=fit.steps,
+        callbacks=callbacks,
+        verbose=shown,
+        shuffle=False,  # the data set shuffles itself
+    )
+    about = {**fit.about, "best": best.best, "monitor": fit.monitor}
     about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
     finish_run(folder, fit.kind, index.labels, index.settings, about)
     shutil.rmtree(folder / "backup", ignore_errors=True)

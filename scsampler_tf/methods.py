@@ -86,10 +86,12 @@ def result(
     for chosen in choices:
         rights.append(is_right(data, chosen))
         counts.append(chosen.sum(axis=1).mean())
-        if data.in_action is not None:
+        if data.in_action is not None and data.in_action.any():
             found = chosen & data.in_action
             precisions.append((found.sum(axis=1) / np.maximum(chosen.sum(axis=1), 1)).mean())
-            recalls.append((found.sum(axis=1) / np.maximum(data.in_action.sum(axis=1), 1)).mean())
+            # An action shorter than half a clip has no clip of its own that could be found.
+            there = data.in_action.any(axis=1)
+            recalls.append((found.sum(axis=1)[there] / data.in_action.sum(axis=1)[there]).mean())
     often = np.mean(rights, axis=0)
     networks = [costs.samplers[name] for name in samplers]
     lengths = data.mask.sum(axis=1)

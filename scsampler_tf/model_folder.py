@@ -6,8 +6,10 @@ from pathlib import Path
 
 import keras
 
+import scsampler_tf.models  # noqa: F401  (Keras has to know their layers before it loads them)
 from pipelines.errors import UserError
 from pipelines.files import read_json, write_json
+from pipelines.index import FeatureIndex
 from pipelines.settings import FeatureSettings, settings_from_dict
 
 NETWORK_NAME, ABOUT_NAME, RUN_NAME = "best.keras", "model.json", "run.json"
@@ -24,8 +26,23 @@ class TrainedModel:
     about: dict
 
 
-def begin_run(folder: Path, run: dict) -> None:
-    """Writes down what is about to be trained, or refuses a folder that holds another run."""
+def run_of(kind: str, config, index: FeatureIndex, seed: int, learned_from: dict | None = None) -> dict:
+    """What a training depends on; `learned_from` says which score table a sampler learns from."""
+    return {
+        "kind": kind,
+        "config": dataclasses.asdict(config),
+        "features": index.settings.digest(),
+        "labels": index.labels,
+        "seed": seed,
+        "learned_from": learned_from,
+    }
+
+
+def begin_run(folder: Path, run: dict) -> bool:
+    """Writes down what is about to be trained; True when this very training is already finished.
+
+    Raises `UserError` when the folder holds another training.
+    """
     path = folder / RUN_NAME
     if path.exists():
         there = read_json(path)
@@ -37,6 +54,7 @@ def begin_run(folder: Path, run: dict) -> None:
                 )
     else:
         write_json(path, run)
+    return is_finished(folder)
 
 
 def is_finished(folder: Path) -> bool:

@@ -8,11 +8,11 @@ to pictures. For each video a timeline picture is written next to the answer.
 """
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +166,7 @@ def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: 
 
 
 def _groups(items: Iterator, count: int) -> Iterator[list]:
-    while group := list(islice(items, count)):
+    while group := list(itertools.islice(items, count)):
         yield group
 
 
@@ -226,20 +226,30 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(lambda: _predict_all(args))
 
 
+def picture_names(videos: list[str]) -> list[str]:
+    """A file name for each video's timeline: its own with .png, numbered where two would be the same."""
+    names: list[str] = []
+    for path in videos:
+        stem = Path(path).stem
+        numbered = (f"{stem}-{number}.png" for number in itertools.count(2))
+        names.append(next(name for name in itertools.chain([f"{stem}.png"], numbered) if name not in names))
+    return names
+
+
 def _predict_all(args: argparse.Namespace) -> int:
     from scsampler_tf.report import write_timeline
 
     out = make_folder(args.out)
     call = remote_model(args.server, args.name) if args.server else local_model(args.model)
     failed = 0
-    for path in args.videos:
+    for path, picture in zip(args.videos, picture_names(args.videos), strict=True):
         try:
             prediction = predict(path, call)
         except UserError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
             continue
-        picture = write_timeline(prediction, out / f"{Path(path).stem}.png")
+        picture = write_timeline(prediction, out / picture)
         if args.json:
             print(json.dumps({**prediction.to_dict(), "timeline": str(picture)}, allow_nan=False))
         else:

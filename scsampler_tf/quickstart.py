@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.errors import run_command
 from pipelines.synthetic import make_set
-from scsampler_tf.experiment import add_experiment_arguments, run
+from scsampler_tf.experiment import add_experiment_arguments, checked_config, run
 
 VIDEOS = 132
 DATA_SEED = 7
@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body():
+        checked_config(args)
         print(f"== making {args.videos} videos", flush=True)
         run(args, make_set(Path(args.workdir) / "data", args.videos, DATA_SEED, workers=max(args.workers, 1)))
 

@@ -25,7 +25,8 @@ def write_timeline(prediction, path: str | Path) -> Path:
     _thumbnails(rows[0], prediction, shown)
     _curves(rows[1].subplots(), prediction)
     percent = f"{prediction.probabilities[prediction.label]:.0%}"
-    figure.suptitle(f"{Path(prediction.path).name}: {prediction.label} ({percent})", color=INK, fontsize=12)
+    title = f"{Path(prediction.path).name}: {prediction.label} ({percent})"
+    figure.suptitle(title, color=INK, fontsize=12, parse_math=False)  # names may hold dollar signs
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=110)
     return Path(path)
@@ -36,7 +37,10 @@ def _thumbnails(figure, prediction, shown: np.ndarray) -> None:
         moment = prediction.moments[place]
         axis.imshow(prediction.thumbnails[place])
         axis.set_title(
-            f"{moment.start_s:.1f} s\n{moment.label} {moment.probability:.0%}", fontsize=8, color=INK
+            f"{moment.start_s:.1f} s\n{moment.label} {moment.probability:.0%}",
+            fontsize=8,
+            color=INK,
+            parse_math=False,
         )
         axis.set_xticks([])
         axis.set_yticks([])

@@ -26,6 +26,12 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     raise UserError(f"strategy: '{name}' is none of one_device, mirrored")
 
 
+def even_batch(batch: int, strategy: tf.distribute.Strategy) -> int:
+    """The largest batch up to `batch` of which every replica gets an equal share, at least one each."""
+    replicas = strategy.num_replicas_in_sync
+    return max(replicas, batch - batch % replicas)
+
+
 def set_seed(seed: int) -> None:
     """Seeds Python, NumPy and TensorFlow, which weights, dropout and shuffling draw from."""
     keras.utils.set_random_seed(seed)

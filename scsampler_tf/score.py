@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.decoding import decode_all
-from pipelines.errors import UserError, VideoError, run_command
+from pipelines.errors import UserError, run_command
 from pipelines.index import FeatureIndex, VideoRecord, require_same
 from scsampler_tf.config import SAMPLERS, ExperimentConfig
 from scsampler_tf.tables import ScoreTable, load_table, save_table
@@ -47,16 +47,21 @@ def score(
 
     model = load_model(folder)
     require_same(model.settings, index.settings, str(folder))
+    if model.labels != index.labels:
+        raise UserError(
+            f"{folder}: was trained on other classes than those of {index.folder}; train it again"
+        )
     digest = hashlib.sha256((folder / NETWORK_NAME).read_bytes()).hexdigest()[:16]
     made_by = {
         "network": digest,
         "features": index.settings.digest(),
         "objective": model.about.get("objective"),
     }
-    known = _known(path, made_by)
+    finished = _rows(path, made_by, index)
+    known = {**_rows(_part(path), made_by, index), **finished}
     left = [video for video in index.videos if video.video_id not in known]
-    if not left and path.exists():
-        return ScoreTable(kind, known, made_by)
+    if len(finished) == len(index.videos):
+        return ScoreTable(kind, finished, made_by)
     scored = (
         _classified(index, left, model, workers, resize)
         if kind == "classifier"
@@ -80,19 +85,19 @@ def _part(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part.npz")
 
 
-def _known(path: Path, made_by: dict) -> dict[str, np.ndarray]:
-    for candidate in (path, _part(path)):
-        if candidate.exists():
-            table = load_table(candidate)
-            if table.made_by == made_by:
-                return dict(table.values)
-    return {}
+def _rows(path: Path, made_by: dict, index: FeatureIndex) -> dict[str, np.ndarray]:
+    """What a table holds of the index's videos as they are now, if the same network has made it."""
+    table = load_table(path) if path.exists() else None
+    if table is None or table.made_by != made_by:
+        return {}
+    clips = {video.video_id: video.clips for video in index.videos}
+    return {name: rows for name, rows in table.values.items() if len(rows) == clips.get(name)}
 
 
 def _collect(scored: Iterator, known: dict, save: Callable[[dict], None]) -> dict[str, np.ndarray]:
     values, saved = dict(known), time.monotonic()
     for video, rows in scored:
-        if isinstance(rows, VideoError):
+        if isinstance(rows, UserError):
             tqdm.write(f"left out: {rows}")
             continue
         values[video.video_id] = rows
@@ -114,7 +119,7 @@ def _sampled(
 
 def _classified(
     index: FeatureIndex, videos: list[VideoRecord], model, workers: int, resize: int
-) -> Iterator[tuple[VideoRecord, np.ndarray | VideoError]]:
+) -> Iterator[tuple[VideoRecord, np.ndarray | UserError]]:
     """Dense classification; the groups of clips of one video arrive in order and are joined."""
     from scsampler_tf.scoring import clip_probabilities, probability_function
 
@@ -125,7 +130,7 @@ def _classified(
     for job, clips in decode_all(videos, index.settings, resize, size, workers):
         if failed == job.video.video_id:
             continue
-        if isinstance(clips, VideoError):
+        if isinstance(clips, UserError):  # an unusable video, or one on which the decoder crashed
             failed, parts = job.video.video_id, []
             yield job.video, clips
             continue

@@ -6,6 +6,8 @@ see (no sound). The file also says which model and which settings it came from.
 """
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,9 @@ import numpy as np
 
 from pipelines.errors import UserError
 from pipelines.files import written_whole
+
+# What NumPy raises on files that are cut short, overwritten in parts, or something else altogether.
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,11 @@ def load_table(path: str | Path) -> ScoreTable:
             ends = np.cumsum(data["clips"])
             rows = np.split(data["values"], ends[:-1]) if len(ends) else []
             values = dict(zip(data["video_ids"].tolist(), rows, strict=True))
+            return ScoreTable(about["network"], values, about["made_by"])
     except FileNotFoundError:
         raise UserError(f"{path}: no such score table; make it with python -m scsampler_tf.score") from None
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise UserError(f"{path}: not a readable score table ({error}); delete it and score again") from None
-    return ScoreTable(about["network"], values, about["made_by"])
 
 
 def padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

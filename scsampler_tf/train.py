@@ -60,10 +60,14 @@ def train(
 
 def run_config(args: argparse.Namespace) -> tuple[Workdir, ExperimentConfig]:
     """The run's folder and configuration from `--workdir`, `--preset` and `--set`."""
-    if (Path(args.workdir) / "config.json").is_file() and not args.preset:
+    if args.workers < 0:
+        raise UserError(f"--workers {args.workers}: give 0 or more")
+    workdir = Workdir(Path(args.workdir))
+    if workdir.config_file.is_file() and not args.preset:
         workdir, config = open_workdir(args.workdir)
         return workdir, with_settings(config, args.set)
     config = with_settings(preset(args.preset or "small"), args.set)
+    workdir.index(config)  # without features there is no run here: nothing is written for a mistyped name
     return claim_workdir(args.workdir, config), config
 
 

@@ -1,6 +1,7 @@
 """Training of the clip classifier f on RGB clips that are decoded on demand."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -8,14 +9,16 @@ import numpy as np
 
 from pipelines.datasets import augmented, training_clips
 from pipelines.decoding import ClipJob, decode_job, draw_clips
-from pipelines.errors import UserError, VideoError
+from pipelines.errors import UserError
+from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
 from pipelines.workers import run_jobs
 from scsampler_tf.config import ClassifierConfig
 from scsampler_tf.cost import count
 from scsampler_tf.fitting import Fit, run_fit
+from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models import create
-from scsampler_tf.runtime import set_seed
+from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import clip_probabilities, probability_function
 
 KIND = "classifier"
@@ -36,6 +39,8 @@ def train_classifier(
     if not videos:
         raise UserError(f"{index.folder}: no train videos; the manifest needs rows with split 'train'")
     inside = _inside_action(config, videos, index)
+    if begin_run(make_folder(folder), run_of(KIND, config, index, seed)):
+        return
     set_seed(seed)
     with strategy.scope():
         shape = (index.settings.clip_frames, config.size, config.size, 3)
@@ -58,6 +63,7 @@ def train_classifier(
         seed=seed,
         cache=config.cache,
     )
+    batch = even_batch(config.batch, strategy)
     run_fit(
         Fit(
             kind=KIND,
@@ -65,8 +71,8 @@ def train_classifier(
             network=network,
             loss=keras.losses.SparseCategoricalCrossentropy(True),
             metrics=["accuracy"],
-            data=augmented(data, config.size, config.flip, seed).batch(config.batch, True),
-            steps=max(1, len(videos) * config.clips_per_video // config.batch),
+            data=augmented(data, config.size, config.flip, seed).batch(batch, True),
+            steps=max(1, len(videos) * config.clips_per_video // batch),
             measure=_validation(network, index, config, inside, workers, seed),
             monitor="val_log_likelihood",
             about={
@@ -95,8 +101,10 @@ def _inside_action(config: ClassifierConfig, videos: list, index: FeatureIndex) 
 def _validation(
     network, index: FeatureIndex, config: ClassifierConfig, inside: bool, workers: int, seed: int
 ):
-    """A function that measures the network on clips of the val videos, drawn and decoded once."""
+    """A function that measures the network on clips of the val videos, which are the same every time."""
     videos = index.of_split("val")
+    if not videos:
+        return None
     rng = np.random.default_rng(seed)
     jobs = [
         ClipJob(
@@ -107,20 +115,22 @@ def _validation(
         )
         for video in videos
     ]
-    done = [
-        (clips, np.full(len(clips), index.label_id(job.video)))
-        for job, clips in run_jobs(decode_job, jobs, workers, ordered=True)
-        if not isinstance(clips, VideoError)
-    ]
-    if not done:
-        return None
-    clips, labels = (np.concatenate(parts) for parts in zip(*done, strict=True))
+    kept = list(_decoded(jobs, index, workers)) if config.cache else None
     function = probability_function(network)
 
     def measure() -> dict[str, float]:
-        probabilities = clip_probabilities(function, clips)
-        likelihood = np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-7))
-        right = probabilities.argmax(axis=1) == labels
-        return {"log_likelihood": float(likelihood.mean()), "accuracy": float(right.mean())}
+        own, right = [], []
+        for clips, label in kept or _decoded(jobs, index, workers):
+            probabilities = clip_probabilities(function, clips)
+            own.append(probabilities[:, label])
+            right.append(probabilities.argmax(axis=1) == label)
+        likelihood = np.log(np.maximum(np.concatenate(own), 1e-7))
+        return {"log_likelihood": float(likelihood.mean()), "accuracy": float(np.concatenate(right).mean())}
 
     return measure
+
+
+def _decoded(jobs: list[ClipJob], index: FeatureIndex, workers: int) -> Iterator[tuple[np.ndarray, int]]:
+    for job, clips in run_jobs(decode_job, jobs, workers, ordered=True):
+        if not isinstance(clips, UserError):
+            yield clips, index.label_id(job.video)

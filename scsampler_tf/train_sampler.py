@@ -7,13 +7,15 @@ import numpy as np
 
 from pipelines.datasets import sampler_videos
 from pipelines.errors import UserError
+from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
 from scsampler_tf.config import FIELDS, SamplerConfig
 from scsampler_tf.cost import count
 from scsampler_tf.fitting import Fit, run_fit
 from scsampler_tf.losses import SamplerLoss
+from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models.sampler import frame_network, frames_per_clip, training_model
-from scsampler_tf.runtime import set_seed
+from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import saliency_function, video_saliency
 from scsampler_tf.tables import ScoreTable
 
@@ -36,15 +38,19 @@ def train_sampler(
     means the highest mean score of the true class under f over the K chosen clips of a val video, which
     is what the sampler is for; AC needs no table and without one keeps the last network.
     """
-    videos = [video for video in index.of_split("train") if kind != "audio" or video.has_audio]
+    videos = _usable(index, "train", kind, table)
     if not videos:
+        sound = " with sound" if kind == "audio" else ""
         raise UserError(
-            f"{index.folder}: no train video {'with sound' if kind == 'audio' else ''} to train '{kind}'"
+            f"{index.folder}: no train video{sound} to train '{kind}' on; the manifest needs such rows"
         )
     if table is None and config.objective != "ac":
         raise UserError(
             f"{config.objective} learns from the classifier's scores; run scsampler_tf.score classifier first"
         )
+    learned_from = None if table is None else table.made_by
+    if begin_run(make_folder(folder), run_of(kind, config, index, seed, learned_from)):
+        return
     set_seed(seed)
     frames = frames_per_clip(kind, index.settings)
     with strategy.scope():
@@ -59,7 +65,7 @@ def train_sampler(
             sync_batchnorm=strategy.num_replicas_in_sync > 1,
         )
         model = training_model(network, config.objective, config.clips_per_video, frames)
-    batch = min(config.batch, len(videos))
+    batch = even_batch(min(config.batch, len(videos)), strategy)
     data = sampler_videos(
         index,
         videos,
@@ -95,6 +101,15 @@ def train_sampler(
     )
 
 
+def _usable(index: FeatureIndex, split: str, kind: str, table: ScoreTable | None) -> list:
+    """Videos that the sampler can learn from: with sound for audio, and seen by the classifier."""
+    return [
+        video
+        for video in index.of_split(split)
+        if (kind != "audio" or video.has_audio) and (table is None or video.video_id in table.values)
+    ]
+
+
 def _true_scores(index: FeatureIndex, videos: list, table: ScoreTable | None) -> list[np.ndarray]:
     """f's score of the true class on every clip `[L]` of each video; zeros where there is no table."""
     if table is None:
@@ -105,7 +120,7 @@ def _true_scores(index: FeatureIndex, videos: list, table: ScoreTable | None) ->
 
 def _selection_quality(network, kind: str, index: FeatureIndex, config: SamplerConfig, table, K: int):
     """A function that measures how well the sampler chooses K clips of the val videos."""
-    videos = [video for video in index.of_split("val") if kind != "audio" or video.has_audio]
+    videos = _usable(index, "val", kind, table)
     if table is None or not videos:
         return None
     known = list(zip(videos, _true_scores(index, videos, table), strict=True))

@@ -1,6 +1,7 @@
 """Where everything of a run lies, and its configuration."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.errors import UserError
@@ -11,9 +12,10 @@ from scsampler_tf.config import ExperimentConfig, from_dict, to_dict
 
 @dataclass(frozen=True)
 class Workdir:
-    """The folders of one run."""
+    """The folders of one run. `instead` has (model folder, score table) of networks that replace its own."""
 
     path: Path
+    instead: dict[str, tuple[Path, Path]] = field(default_factory=dict)
 
     @property
     def features(self) -> Path:
@@ -27,11 +29,15 @@ class Workdir:
 
     def model(self, kind: str) -> Path:
         """Folder of the classifier or of a sampler."""
-        return self.path / "models" / kind
+        return self.instead[kind][0] if kind in self.instead else self.path / "models" / kind
 
     def table(self, kind: str) -> Path:
         """Score table of the classifier or of a sampler."""
-        return self.path / "scores" / f"{kind}.npz"
+        return self.instead[kind][1] if kind in self.instead else self.path / "scores" / f"{kind}.npz"
+
+    def with_network(self, kind: str, model: Path, table: Path) -> "Workdir":
+        """The same run with another classifier or sampler, e.g. one that a search has trained."""
+        return dataclasses.replace(self, instead={**self.instead, kind: (model, table)})
 
     @property
     def report(self) -> Path:

@@ -31,8 +31,8 @@ def corners(height, width):
 )
 def test_black_and_white_are_full_range(pixels, color_range, black, white):
     pictures = SquarePictures(16)
-    assert pictures.array(flat(black, pixels=pixels, color_range=color_range)).max() <= 3
-    assert pictures.array(flat(white, pixels=pixels, color_range=color_range)).min() >= 252
+    assert pictures.array(flat(black, pixels=pixels, color_range=color_range)).max() <= 1
+    assert pictures.array(flat(white, pixels=pixels, color_range=color_range)).min() >= 254
 
 
 def test_the_colour_matrix_of_the_frame_counts():
@@ -72,3 +72,16 @@ def test_shrinking_averages_instead_of_dropping_lines():
     stripes[:, ::2] = 200
     picture = SquarePictures(16).array(av.VideoFrame.from_ndarray(stripes, format="rgb24"))
     assert np.abs(picture.astype(int) - 100).max() <= 4
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_colours_are_as_fine_as_the_picture(axis):
+    red_and_blue = np.zeros((128, 128, 3), np.uint8)
+    red_and_blue[..., 0], red_and_blue[..., 2] = 200, 20
+    stripe = np.arange(128) // 16 % 2 == 1
+    red_and_blue[stripe] = (20, 0, 200)
+    if axis:
+        red_and_blue = red_and_blue.transpose(1, 0, 2)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(red_and_blue), format="rgb24")
+    small = SquarePictures(16).array(frame.reformat(format="yuv420p")).astype(int)
+    assert np.abs(small - red_and_blue[4::8, 4::8]).max() < 12

@@ -10,7 +10,7 @@ from scsampler_tf.models.resnet3d import middle_channels
 
 
 @functools.cache
-def clip_model(name, shape=(8, 16, 16, 3), **options):
+def clip_model(name, shape=(16, 64, 64, 3), **options):
     return models.create(name, num_classes=2, input_shape=shape, **options)
 
 
@@ -45,7 +45,7 @@ def test_the_stem_has_45_middle_channels():
     ],
 )
 def test_size_of_the_last_map(name, last):
-    model = clip_model(name, (16, 64, 64, 3))
+    model = clip_model(name)
     assert model.get_layer("average").input.shape == (None, *last)
 
 
@@ -88,6 +88,6 @@ def test_the_small_network_learns_which_way_things_move():
     model.compile(keras.optimizers.Adam(2e-3), loss, metrics=["accuracy"])
     clips, labels = moving_squares(256, 0)
     keras.utils.set_random_seed(0)
-    model.fit(clips, labels, batch_size=32, epochs=8, verbose=0)
+    model.fit(clips, labels, batch_size=32, epochs=6, verbose=0)
     accuracy = model.evaluate(*moving_squares(128, 1), verbose=0)[1]
     assert accuracy > 0.9
