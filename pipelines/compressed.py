@@ -20,8 +20,7 @@ from pipelines.video_file import (
     VideoStream,
     decoded_frames,
     frame_rate,
-    open_video,
-    picture_stream,
+    opened_pictures,
     probe,
 )
 
@@ -82,8 +81,7 @@ class CompressedVideo:
         self.stream = probe(self._path)
         self.policy = motion_policy(self.stream, self._settings.motion, self._path)
         damage = Damage()
-        with open_video(self._path) as container:
-            stream = picture_stream(container, self._path)
+        with opened_pictures(self._path) as (container, stream):
             self.timing = FrameTimes(stream.time_base, [], [], frame_rate(stream))
             make = DirectMotion if self.policy == "direct" else TranscodedMotion
             source = make(stream.codec_context, self._settings.canvas, self.stream.rotation)

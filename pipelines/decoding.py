@@ -80,8 +80,8 @@ def draw_clips(
         spans = [_frames_of(segment, video) for segment in video.segments]
     last = max(video.frames - settings.span, 0)
     starts = []
-    lengths = np.array([max(stop - start - settings.span, 1) for start, stop in spans], float)
-    for place in rng.choice(len(spans), size=count, p=lengths / lengths.sum()):
+    places = np.array([max(stop - start - settings.span, 0) + 1 for start, stop in spans])
+    for place in rng.choice(len(spans), size=count, p=places / places.sum()):
         start, stop = spans[place]
         starts.append(min(int(rng.integers(start, max(stop - settings.span, start) + 1)), last))
     offsets = settings.clip_step * np.arange(settings.clip_frames)

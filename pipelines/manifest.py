@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +28,7 @@ class Row:
     def video_id(self) -> str:
         """A file name for everything made from this video: readable, and unique by the path's hash."""
         stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(self.name).stem)[:48]
-        return f"{stem}-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
+        return f"{stem}-{_digest(self.name)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,22 @@ def hold_out_validation(rows: list[Row], seed: int) -> tuple[list[Row], str]:
     """Rows with a val split, and how it came about.
 
     A manifest with val rows is left as it is. Without them 15 % of the train videos of every class, at
-    least one where a class has two or more, are moved to val, chosen by `seed`.
+    least one where a class has two or more, are moved to val. `seed` and the video's own name decide, so
+    that a few videos more or fewer change the choice of few.
     """
     if any(row.split == "val" for row in rows):
         return rows, "from the manifest"
-    rng = np.random.default_rng(seed)
     held = set()
     for label in sorted({row.label for row in rows}):
-        ids = sorted(row.video_id for row in rows if row.label == label and row.split == "train")
+        ids = [row.video_id for row in rows if row.label == label and row.split == "train"]
         count = min(len(ids) - 1, max(1, round(VAL_SHARE * len(ids))))
-        held.update(rng.permutation(ids)[:count] if count > 0 else [])
+        held.update(sorted(ids, key=lambda name: _digest(f"{seed} {name}"))[: max(count, 0)])
     moved = [_with_split(row, "val") if row.video_id in held else row for row in rows]
     return moved, f"{len(held)} videos held out of train, {VAL_SHARE:.0%} of each class, seed {seed}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _with_split(row: Row, split: str) -> Row:

@@ -1,6 +1,7 @@
 """Motion displacements (MD): a decoder's motion vectors on an even grid (paper, section 3.3.1)."""
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 
 from pipelines.settings import MACROBLOCK, MD_UNITS_PER_PIXEL
 
@@ -25,7 +26,8 @@ VECTOR = np.dtype(
 
 def frame_vectors(frame) -> np.ndarray:
     """The motion vectors `[n]` of a decoded frame as `VECTOR` records; none for I-frames."""
-    data = frame.side_data.get("MOTION_VECTORS")
+    # `frame.side_data` would tie the frame to itself, and its pixels would wait for the garbage collector.
+    data = SideDataContainer(frame).get("MOTION_VECTORS")
     return np.frombuffer(b"" if data is None else bytes(data), VECTOR)
 
 

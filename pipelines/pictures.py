@@ -3,6 +3,17 @@
 import av
 import numpy as np
 
+UNTOLD_MATRIX = 2
+KNOWN_MATRICES = (
+    0,
+    1,
+    UNTOLD_MATRIX,
+    4,
+    5,
+    6,
+    7,
+    9,
+)  # codes of ISO/IEC 23091-2 that FFmpeg converts
 TURNS = {0: [], 90: ["transpose=cclock"], 180: ["hflip", "vflip"], 270: ["transpose=clock"]}
 
 
@@ -26,6 +37,8 @@ class SquarePictures:
 
     def frame(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The picture as a new frame of `size` x `size`."""
+        if frame.colorspace not in KNOWN_MATRICES:
+            frame.colorspace = UNTOLD_MATRIX
         layout = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
         if layout != self._layout:  # streams may change their size midway
             self._graph = self._build(*layout)

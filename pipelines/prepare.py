@@ -47,7 +47,6 @@ def prepare(
     the manifest is usable, or when `out` holds features of other settings.
     """
     rows, refused = read_manifest(manifest)
-    rows, validation = hold_out_validation(rows, seed)
     out = make_folder(out)
     claim_folder(out, settings)
     remove_parts(out)
@@ -64,7 +63,7 @@ def prepare(
         if isinstance(result, WorkerCrash):
             # unlike a refusal it is tried again by the next run: the machine may have been at fault
             _note(row, out, _fingerprint(row.path), {"status": "crashed", "reason": f"{row.path}: {result}"})
-    index = _collect(rows, refused, out, settings, validation)
+    index = _collect(rows, refused, out, settings, seed)
     if not index.videos:
         raise UserError(f"{manifest}: none of its videos is usable; first: {index.refused[0].reason}")
     write_json(out / INDEX_NAME, index.to_dict())
@@ -195,16 +194,24 @@ def _is_done(row: Row, out: Path) -> bool:
     return finished and note["source"] == _fingerprint(row.path)
 
 
-def _collect(rows, refused, out: Path, settings: FeatureSettings, validation: str) -> FeatureIndex:
-    videos, refused = [], list(refused)
+def _collect(
+    rows: list[Row], refused: list[Refusal], out: Path, settings: FeatureSettings, seed: int
+) -> FeatureIndex:
+    usable, refused, notes = [], list(refused), {}
     for row in rows:
         note = read_json(_note_path(row, out))
-        status, _ = note.pop("status"), note.pop("source")
-        if status == "ok":
-            # what the manifest says is that of today, not that of an earlier run
-            videos.append(VideoRecord(**{**note, **_of_manifest(row)}))
+        if note["status"] == "ok":
+            usable.append(row)
+            notes[row.video_id] = note
         else:
             refused.append(Refusal(row.name, note["reason"]))
+    usable, validation = hold_out_validation(usable, seed)  # drawn from usable videos, so that some are left
+    known = [field.name for field in dataclasses.fields(VideoRecord)]
+    videos = []
+    for row in usable:
+        # what the manifest says is that of today, not that of an earlier run
+        note = {**notes[row.video_id], **_of_manifest(row)}
+        videos.append(VideoRecord(**{name: note[name] for name in known}))
     labels = sorted({video.label for video in videos})
     return FeatureIndex(out, settings, labels, videos, refused, validation)
 

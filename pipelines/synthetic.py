@@ -4,12 +4,9 @@ python -m pipelines.synthetic --out DIR --videos 130 --seed 7 --workers 2
 """
 
 import argparse
-import contextlib
 import csv
-import multiprocessing
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,8 +19,9 @@ from pipelines.files import make_folder, read_json, write_json, written_whole
 from pipelines.synthetic_plan import ACTIONS, FPS, HEIGHT, WIDTH, VideoPlan, plan_video
 from pipelines.synthetic_scenes import render
 from pipelines.synthetic_sound import RATE, render_sound
+from pipelines.workers import WorkerCrash, run_jobs
 
-RECIPE = 1  # goes up whenever the same seed gives other files
+RECIPE = 2  # goes up whenever the same seed gives other files
 MANIFEST, ABOUT, FOLDER = "manifest.csv", "synthetic.json", "videos"
 COLUMNS = ("path", "label", "split", "action_segments", "duration_s", "fps", "frames", "has_audio")
 AUDIO_BLOCK = 1024  # samples an AAC frame takes
@@ -32,8 +30,10 @@ AUDIO_BLOCK = 1024  # samples an AAC frame takes
 def make_set(out: str | Path, videos: int, seed: int, workers: int = 2, quiet: bool = False) -> Path:
     """Makes the set in folder `out`, keeping the files it already has, and returns the manifest's path.
 
-    A set can be extended: the same seed with more videos adds files. Raises `UserError` for fewer videos
-    than classes, a bad seed or number of workers, a folder that holds something else or cannot be written.
+    The videos are in `out`/videos; the manifest's columns are path, label, split, action_segments (seconds),
+    duration_s, fps, frames and has_audio. The same seed gives the same bytes, and more videos extend a set.
+    Raises `UserError` for fewer videos than classes, a bad seed or number of workers, and a folder that
+    cannot be written or holds something else.
     """
     out = Path(out)
     _check(videos, seed, workers)
@@ -43,10 +43,7 @@ def make_set(out: str | Path, videos: int, seed: int, workers: int = 2, quiet: b
     plans = [plan_video(seed, index) for index in range(videos)]
     for left_over in folder.glob(".video_*.mp4"):
         left_over.unlink(missing_ok=True)
-    missing = [plan for plan in plans if not (folder / file_name(plan)).exists()]
-    with tqdm(total=videos, initial=videos - len(missing), unit="video", disable=quiet) as bar:
-        for _ in _write_all(missing, folder, workers):
-            bar.update()
+    _write_missing(plans, folder, workers, quiet)
     return _write_manifest(out, plans)
 
 
@@ -70,29 +67,30 @@ def _claim(out: Path, videos: int, seed: int) -> None:
     if (out / ABOUT).exists():
         found = read_json(out / ABOUT)
         if not isinstance(found, dict) or {**found, "videos": 0} != {**about, "videos": 0}:
-            raise UserError(f"{out}: holds a set made otherwise ({found}); choose another folder")
-        if not isinstance(found["videos"], int) or found["videos"] > videos:
             raise UserError(
-                f"{out}: holds {found['videos']} videos; ask for as many or more, or another folder"
+                f"{out}: holds a set made otherwise ({found}), not {about}; choose another folder"
             )
+        if not isinstance(count := found.get("videos"), int) or count > videos:
+            raise UserError(f"{out}: holds {count} videos; ask for as many or more, or another folder")
     elif (out / MANIFEST).exists():
         raise UserError(f"{out}: has a {MANIFEST} that is not of this command; choose another folder")
     write_json(out / ABOUT, about)
 
 
-def _write_all(plans: list[VideoPlan], folder: Path, workers: int) -> Iterator[None]:
-    if workers == 1 or len(plans) < 2:
-        for plan in plans:
-            yield write_video(plan, folder / file_name(plan))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=spawn) as pool:
-        jobs = [pool.submit(write_video, plan, folder / file_name(plan)) for plan in plans]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _write_missing(plans: list[VideoPlan], folder: Path, workers: int, quiet: bool) -> None:
+    jobs = [(plan, folder / file_name(plan)) for plan in plans]
+    missing = [job for job in jobs if not job[1].exists()]
+    # One worker needs no process of its own: starting it costs more than a small set.
+    processes = min(workers, len(missing)) if workers > 1 else 0
+    with tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="video", disable=quiet) as bar:
+        for (_, path), result in run_jobs(_write_job, missing, processes):
+            if isinstance(result, WorkerCrash):
+                raise UserError(f"{path}: the encoder crashed; run the same command again")
+            bar.update()
+
+
+def _write_job(job: tuple[VideoPlan, Path]) -> None:
+    write_video(*job)
 
 
 def write_video(plan: VideoPlan, path: Path) -> None:
@@ -174,9 +172,8 @@ def _write_manifest(out: Path, plans: list[VideoPlan]) -> Path:
 
 
 def _row(plan: VideoPlan) -> tuple:
-    segments = ";".join(f"{start:.6g}-{end:.6g}" for start, end in plan.action_segments)
-    name = f"{FOLDER}/{file_name(plan)}"
-    duration = f"{plan.duration_s:.6g}"
+    segments = ";".join(f"{round(start, 6)}-{round(end, 6)}" for start, end in plan.action_segments)
+    name, duration = f"{FOLDER}/{file_name(plan)}", round(plan.duration_s, 6)
     return name, plan.label, plan.split, segments, duration, FPS, plan.frames, int(plan.has_audio)
 
 
@@ -198,5 +195,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        sys.exit(main())
+    sys.exit(main())

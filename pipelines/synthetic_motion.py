@@ -51,7 +51,7 @@ class Habits:
 def draw_habits(rng: np.random.Generator) -> Habits:
     """Habits of one video."""
     return Habits(
-        size=rng.uniform(36, 50),
+        size=rng.uniform(38, 50),
         angle=rng.uniform(0, 2 * np.pi),
         direction=int(rng.choice((-1, 1))),
         period=rng.uniform(0.8, 1.2),
@@ -63,7 +63,7 @@ def track(kind: str, frames: int, habits: Habits, rng: np.random.Generator) -> T
     """The movement of one segment of `frames` pictures."""
     still = np.zeros(frames)
     result = Track(
-        x=still + rng.uniform(-8, 8),
+        x=still + rng.uniform(-7, 7),
         y=still + rng.uniform(-5, 5),
         size=still + habits.size * rng.uniform(0.9, 1.1),
         angle=still + habits.angle + rng.uniform(-0.4, 0.4),
@@ -100,7 +100,7 @@ def _triangle(cycles: np.ndarray) -> np.ndarray:
 
 
 def _circle_cw(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    radius, phase = rng.uniform(20, 26), 2 * np.pi * cycles
+    radius, phase = rng.uniform(22, 27), 2 * np.pi * cycles
     track.x += radius * np.cos(phase)
     track.y += radius * np.sin(phase)  # y points down, so a growing angle turns clockwise
 
@@ -120,7 +120,7 @@ def _zigzag(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Gen
 
 
 def _grow(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.size *= 1 + rng.uniform(0.4, 0.48) * np.sin(2 * np.pi * cycles)
+    track.size *= 1 + rng.uniform(0.4, 0.46) * np.sin(2 * np.pi * cycles)
 
 
 def _spin(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:

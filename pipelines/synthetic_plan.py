@@ -12,11 +12,11 @@ WIDTH, HEIGHT = 160, 120  # ten by seven and a half macroblocks: three across th
 SHORTEST_S, LONGEST_S = 20, 60
 
 ACTIONS = ("bounce", "circle_ccw", "circle_cw", "grow", "spin", "zigzag")
-# The actions at little more than half their speed: a clip of a second sees a part of one cycle. They mislead a
-# dense average, for a classifier of actions is sure of an answer here too, and often of a wrong one.
+# The actions at half to two thirds of their speed: a clip sees a part of one cycle. They mislead a
+# dense average: a classifier of actions is sure of an answer here too, and often of a wrong one.
 LURES = tuple(f"slow_{action}" for action in ACTIONS)
-# Movement, strong one too, and stillness that belong to no action. The weights keep stillness rare, because
-# a classifier takes all of it for one and the same action, and then a dense average is right on that one only.
+# Movement, strong one too, and stillness that belong to no action. The weights keep stillness rare: a
+# classifier takes all of it for one and the same action, so a dense average would be right on that one only.
 FILLERS = {"pan": 3, "shake": 3, "rush": 2, "wander": 2, "fade": 1, "rest": 1, "still": 1}
 DISTRACTORS = LURES + tuple(FILLERS)
 
@@ -26,7 +26,7 @@ ACTION_SHARE = (0.15, 0.245)
 SHORTEST_ACTION = 34  # frames; a clip of 16 frames lies whole within it wherever the clip grid falls
 DISTRACTOR_FRAMES = (2 * FPS, 6 * FPS)
 LURE_SHARE = 0.6  # of the distractor segments; the rest are fillers
-OWN_LURE = 0.4  # share of the videos that show their own action slowly, too
+OWN_LURE = 0.5  # share of the videos that show their own action slowly, too
 HAS_AUDIO, SOUNDING_ACTION = 0.92, 0.6  # shares of the videos
 LOUDNESS_DB = (-30.0, -14.0)  # one distribution for every sound, so that loudness tells nothing
 

@@ -15,7 +15,22 @@ PATCH = 96  # side of the object's texture
 BLACK = 16
 BACKGROUNDS = 4
 PROPS_SEED = 2019
-SHAPES = ("disc", "square", "triangle", "star", "cross")
+OUTLINES = {  # corners within the unit circle; shapes that no small turn maps onto themselves
+    "bar": ((-0.9, -0.4), (0.9, -0.4), (0.9, 0.4), (-0.9, 0.4)),
+    "arrow": ((0.0, -1.0), (0.6, 0.8), (0.0, 0.4), (-0.6, 0.8)),
+    "ell": ((-0.7, -0.7), (-0.1, -0.7), (-0.1, 0.1), (0.7, 0.1), (0.7, 0.7), (-0.7, 0.7)),
+    "tee": (
+        (-0.8, -0.6),
+        (0.8, -0.6),
+        (0.8, 0.0),
+        (0.3, 0.0),
+        (0.3, 0.9),
+        (-0.3, 0.9),
+        (-0.3, 0.0),
+        (-0.8, 0.0),
+    ),
+}
+SHAPES = ("half", *OUTLINES)
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,10 @@ class Background:
 
 @dataclass(frozen=True)
 class Props:
-    """What every set is drawn from: backgrounds and object textures (bands Y, U, V, alpha)."""
+    """What every set is drawn from: backgrounds, and objects as images of bands Y, U, V, alpha.
+
+    Their mode is CMYK, the one with four bands that Pillow resamples as they are.
+    """
 
     backgrounds: tuple[Background, ...]
     things: tuple[Image.Image, ...]
@@ -65,7 +83,7 @@ def render(plan: VideoPlan) -> Iterator[np.ndarray]:
 
 
 def camera_noise(rng: np.random.Generator) -> np.ndarray:
-    """Noise of one video's camera, `[2 * HEIGHT, 2 * WIDTH]` uint8 that wraps around: added, it may subtract."""
+    """Noise of one video's camera, `[2 * HEIGHT, 2 * WIDTH]` uint8; adding 255 is subtracting 1."""
     noise = rng.normal(0, rng.uniform(0.8, 2.0), (2 * HEIGHT, 2 * WIDTH))
     return np.clip(noise.round(), -BLACK, BLACK).astype(np.int8).view(np.uint8)
 
@@ -91,29 +109,22 @@ def _background(rng: np.random.Generator) -> Background:
 
 
 def _thing(rng: np.random.Generator, shape: str, bright: bool) -> Image.Image:
-    """A dark or bright shape with a pattern that no turn maps onto itself, so that turning shows."""
+    """A dark or bright shape in two tones."""
     pattern = cloud(rng, PATCH, 2.2) + 1.2 * np.linspace(-1, 1, PATCH)[:, None]
-    tones = [(155, 220) if bright else (32, 97), *(rng.uniform(96, 160, 2) for _ in range(2))]
+    tones = [(150, 220) if bright else (32, 102), *(rng.uniform(96, 160, 2) for _ in range(2))]
     bands = [Image.fromarray(np.where(pattern > 0, *tone).astype(np.uint8)) for tone in tones]
     mask = Image.new("L", (PATCH, PATCH))
     _shape(ImageDraw.Draw(mask), shape)
-    return Image.merge("RGBA", [*bands, mask])
+    return Image.merge("CMYK", [*bands, mask])
 
 
 def _shape(pen: ImageDraw.ImageDraw, name: str) -> None:
-    radius, middle = 0.46 * PATCH, PATCH / 2
-    if name == "disc":
-        pen.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), fill=255)
+    radius, middle = 0.48 * PATCH, PATCH / 2
+    if name == "half":
+        pen.pieslice((middle - radius, middle - radius, middle + radius, middle + radius), 20, 200, fill=255)
         return
-    if name == "cross":
-        for wide, high in ((radius, 0.4 * radius), (0.4 * radius, radius)):
-            pen.rectangle((middle - wide, middle - high, middle + wide, middle + high), fill=255)
-        return
-    corners, inner = {"square": (4, 1.0), "triangle": (3, 1.0), "star": (10, 0.55)}[name]
-    angles = 2 * np.pi * np.arange(corners) / corners
-    radii = radius * np.where(np.arange(corners) % 2, inner, 1.0)
-    points = zip(middle + radii * np.sin(angles), middle - radii * np.cos(angles), strict=True)
-    pen.polygon([(float(x), float(y)) for x, y in points], fill=255)
+    corners = [(middle + radius * x, middle + radius * y) for x, y in OUTLINES[name]]
+    pen.polygon(corners, fill=255)
 
 
 def draw(background: Background, thing: Image.Image, moves: Track, frame: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from pipelines.video_file import (
     decoded_frames,
     frame_rotation,
     open_video,
-    picture_stream,
+    opened_pictures,
     probe,
 )
 
@@ -53,9 +53,9 @@ def iter_clips(path: str | PathLike, clip_frames: int, clip_step: int, size: int
     """
     taken: list[np.ndarray] = []
     clips = count = 0
-    with open_video(path) as container:
+    with opened_pictures(path) as (container, stream):
         pictures = None
-        for frame in decoded_frames(container, picture_stream(container, path), Damage()):
+        for frame in decoded_frames(container, stream, Damage()):
             pictures = pictures or SquarePictures(size, frame_rotation(frame))
             if count % clip_step == 0:
                 taken.append(pictures.array(frame))
@@ -74,8 +74,8 @@ def iter_clips(path: str | PathLike, clip_frames: int, clip_step: int, size: int
 def _clips_by_seeking(
     path: str | PathLike, wanted: Iterable[np.ndarray], size: int, times: FrameTimes
 ) -> Iterator[np.ndarray]:
-    with open_video(path) as container:
-        seeker = FrameSeeker(container, picture_stream(container, path), times)
+    with opened_pictures(path) as (container, stream):
+        seeker = FrameSeeker(container, stream, times)
         pictures = None
         for numbers in wanted:
             clip = {}
@@ -91,9 +91,9 @@ def _clips_in_one_pass(path: str | PathLike, wanted: list[np.ndarray], size: int
     uses = Counter(number for numbers in wanted for number in numbers.tolist())
     held: dict[int, np.ndarray] = {}
     pending = list(reversed(wanted))
-    with open_video(path) as container:
+    with opened_pictures(path) as (container, stream):
         pictures = None
-        for count, frame in enumerate(decoded_frames(container, picture_stream(container, path), Damage())):
+        for count, frame in enumerate(decoded_frames(container, stream, Damage())):
             if count not in uses:
                 continue
             pictures = pictures or SquarePictures(size, frame_rotation(frame))

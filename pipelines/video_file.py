@@ -86,6 +86,18 @@ def open_video(path: str | PathLike) -> av.container.InputContainer:
     return container
 
 
+@contextlib.contextmanager
+def opened_pictures(path: str | PathLike) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Opens a file for its pictures and closes it; what FFmpeg cannot convert becomes a `VideoError`."""
+    with open_video(path) as container:
+        try:
+            yield container, picture_stream(container, path)
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{path}: its pictures cannot be converted ({_reason(error)}); convert it to H.264"
+            ) from None
+
+
 def picture_stream(container: av.container.InputContainer, path: str | PathLike) -> av.VideoStream:
     """The first video stream that is no cover picture, set to one thread."""
     attached = av.stream.Disposition.attached_pic
@@ -112,8 +124,7 @@ def probe(path: str | PathLike) -> VideoStream:
 
     Raises `VideoError` as `open_video`, and when not one frame can be decoded.
     """
-    with open_video(path) as container:
-        stream = picture_stream(container, path)
+    with opened_pictures(path) as (container, stream):
         context = stream.codec_context
         frames = decoded_frames(container, stream, Damage())
         first = next(frames, None)

@@ -153,11 +153,9 @@ def apply_best(
     audio = best.get("audio")
     if not audio:
         return workdir, config
-    found = workdir.path / audio["folder"], workdir.path / audio["table"]
-    if not all(each.exists() for each in found):
-        raise UserError(
-            f"{path}: names {found[0]}, which is not in this run; search again with tuning.search"
-        )
+    found = workdir.path / audio.get("folder", ""), workdir.path / audio.get("table", "")
+    if not (found[0].is_dir() and found[1].is_file()):
+        raise UserError(f"{path}: its audio sampler is not in this run; run python -m tuning.search on it")
     own = workdir.model("audio"), workdir.table("audio")
     return (workdir if found == own else workdir.with_network("audio", *found)), config
 

@@ -44,20 +44,9 @@ class Study:
         found = self.assess(setting)
         return {shown: getattr(found, name) for name, shown in METRICS.items()}
 
-    def rows(self, oracle, space: Space) -> list[Row]:
-        """The trials that are done, in the order in which they were begun."""
-        trials = [oracle.trials[name] for name in oracle.start_order]
-        return [
-            Row(
-                trial_number(trial.trial_id),
-                space.setting(trial.hyperparameters.values),
-                Assessment(**{name: trial.metrics.get_best_value(shown) for name, shown in METRICS.items()}),
-            )
-            for trial in trials
-            if trial.status == "COMPLETED"
-        ]
 
-
-def trial_number(trial_id: str) -> str:
-    """Keras Tuner's count from 0, padded to the number of trials asked for, as a count from 1."""
-    return f"{int(trial_id) + 1:03d}"
+def row_of(trial, space: Space) -> Row:
+    """A Keras Tuner trial that is done, numbered from 1."""
+    found = {name: trial.metrics.get_best_value(shown) for name, shown in METRICS.items()}
+    setting = space.setting(trial.hyperparameters.values)
+    return Row(f"{int(trial.trial_id) + 1:03d}", setting, Assessment(**found))

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import time
 
 from pipelines.files import make_folder
 from tuning.hparams import write_space, write_trial
 from tuning.report import OWN, Row, best_file, best_of, line, summary, write_report
 from tuning.spaces import HEARING, Space
-from tuning.study import Study, trial_number
+from tuning.study import Study, row_of
 from tuning.tuner import make_oracle, open_tuner
+
+REPORT_EVERY_S = 2.0
 
 
 class Trials:
@@ -24,41 +27,41 @@ class Trials:
             lambda values: study.metrics(space.setting(values)),
             project,
         )
-        own = space.own_setting()
-        self._own = Row(OWN, own, study.assess(own))
+        self._written = 0.0
 
     def run(self) -> dict:
         """Runs the trials that are left and returns what best.json holds."""
+        own, oracle = self._space.own_setting(), self._tuner.oracle
+        trials = [oracle.trials[name] for name in oracle.start_order]
+        done = [row_of(trial, self._space) for trial in trials if trial.status == "COMPLETED"]
+        rows = [Row(OWN, own, self._study.assess(own)), *done]
         write_space(self._logs, self._space)
-        write_trial(self._logs, self._own)
-        self._say(opening(self._space, len(self.rows()) - 1, self._max, self._videos))
-        self._tuner.search_settings(self._note)
-        best = self._report()
-        rows = self.rows()
+        write_trial(self._logs, rows[0])
+        self._say(opening(self._space, len(done), self._max, self._videos))
+        try:
+            self._tuner.search_settings(lambda trial: self._note(rows, row_of(trial, self._space)))
+        finally:
+            best = self._report(rows)
         if len(rows) - 1 < self._max:
             self._say(f"the tuner found nothing new to try after {len(rows) - 1} trials")
         self._say(summary(rows, self._folder, self._study.workdir.path, self._videos))
         return best
 
-    def rows(self) -> list[Row]:
-        """The run's own settings, then the trials that are done."""
-        return [self._own, *self._study.rows(self._tuner.oracle, self._space)]
-
     @property
     def _videos(self) -> int:
         return len(self._study.validation.videos)
 
-    def _note(self, trial) -> None:
-        """Writes down a trial that is done, so that a kill loses nothing."""
-        self._report()
-        rows = self.rows()
-        row = next(row for row in rows if row.trial == trial_number(trial.trial_id))
+    def _note(self, rows: list[Row], row: Row) -> None:
+        """Adds a trial that is done to `rows` and writes it down."""
+        rows.append(row)
         write_trial(self._logs, row)
+        if time.monotonic() - self._written > REPORT_EVERY_S:
+            self._report(rows)
+            self._written = time.monotonic()
         best = best_of(rows).assessment.accuracy
         self._say(f"trial {len(rows) - 1}/{self._max}: {line(row)} (best {best:.1%})")
 
-    def _report(self) -> dict:
-        rows = self.rows()
+    def _report(self, rows: list[Row]) -> dict:
         setting = best_of(rows).setting
         heard = setting.selection.fusion in HEARING and self._study.validation.audio is not None
         place = self._study.samplers.place(setting.margin) if heard else None

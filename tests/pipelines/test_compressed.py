@@ -1,6 +1,8 @@
+import gc
 import itertools
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -224,6 +226,28 @@ def test_b_frames_that_no_header_announces_are_divided_and_remarked(tmp_path):
     assert len(clips) == ClipPlan(video.timing.count, 8).count
     assert any("B-frames from frame" in sentence for sentence in video.damage)
     np.testing.assert_allclose(np.median(inner_motion(clips[-4:]), axis=0), STEP, atol=0.25)
+
+
+@pytest.fixture
+def no_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def frames_alive():
+    return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("motion", ["direct", "transcode"])
+def test_frames_are_freed_without_the_garbage_collector(folder, no_collector, motion):
+    path = media.write_video(folder / f"freed-{motion}.mp4", media.pan(48, 64, 48), b_frames=2)
+    before, most = frames_alive(), 0
+    for _ in CompressedVideo(path, replace(SETTINGS, motion=motion)).clips():
+        most = max(most, frames_alive() - before)
+    assert most <= 12
+    assert frames_alive() <= before + 2  # each of the two closed files may keep an unused one
 
 
 def test_clips_can_be_read_again_and_left_off(folder):

@@ -85,3 +85,10 @@ def test_colours_are_as_fine_as_the_picture(axis):
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(red_and_blue), format="rgb24")
     small = SquarePictures(16).array(frame.reformat(format="yuv420p")).astype(int)
     assert np.abs(small - red_and_blue[4::8, 4::8]).max() < 12
+
+
+@pytest.mark.parametrize("colorspace", [3, 8, 14])
+def test_unheard_of_colour_matrices_are_taken_for_the_usual_one(colorspace):
+    strange = SquarePictures(16).array(flat(100, chroma=(90, 200), colorspace=colorspace))
+    usual = SquarePictures(16).array(flat(100, chroma=(90, 200)))
+    np.testing.assert_array_equal(strange, usual)

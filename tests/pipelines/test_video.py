@@ -198,6 +198,17 @@ def test_unusable_files_are_refused_by_name(tmp_path, name):
             use(path)
 
 
+def test_pictures_that_cannot_be_converted_are_refused_by_name(tmp_path, monkeypatch):
+    path = media.write_video(tmp_path / "odd.mp4", media.pan(8, 64, 48))
+
+    def fail(*_):
+        raise av.error.InvalidDataError(22, "Invalid argument")
+
+    monkeypatch.setattr(SquarePictures, "array", fail)
+    with pytest.raises(VideoError, match=r"odd.mp4: its pictures cannot be converted \(Invalid argument\)"):
+        list(iter_clips(path, 8, 1, SIZE))
+
+
 def test_a_folder_is_no_video(tmp_path):
     with pytest.raises(VideoError, match="is not a file"):
         open_video(tmp_path)

@@ -79,7 +79,7 @@ def test_visual_clips_within_k(share, K):
     assert visual_clips(1, K) == K
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(st.integers(1, 12), st.integers(1, 30), st.sampled_from(FUSIONS))
 def test_every_setting_is_a_valid_configuration(K, longest, fusion):
     found = space(own=SelectionConfig(K=K, K_prime=K // 2, fusion=fusion), longest=longest, max_trainings=0)
