@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import tensorflow as tf
 
 from pipelines import prepare as module
 from pipelines.errors import UserError
+from pipelines.frame_times import FrameTimes
 from pipelines.index import load_index
 from pipelines.prepare import main, prepare, report
 from pipelines.records import BYTES_FIELDS, parse
@@ -290,6 +293,13 @@ def test_nothing_usable(tmp_path, capsys):
     assert "none of its videos is usable; first: " in told
     assert "missing.mp4: no such file" in told
     assert not (tmp_path / "out" / "index.json").exists()
+
+
+def test_a_first_picture_without_a_timestamp_is_second_zero(folder):
+    timing = FrameTimes(Fraction(1, 25), [None, 1], [], 25)
+    reader = module._open_sound(folder / "h264.mp4", 16000, SimpleNamespace(timing=timing))
+    assert reader.window(0, 16000)[1].all()
+    reader.close()
 
 
 @pytest.mark.slow

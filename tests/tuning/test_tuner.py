@@ -107,7 +107,7 @@ def test_bayesian_tries_nothing_twice_and_covers_a_small_space(tmp_path):
         lambda values: {"objective": float(values["K"])},
         tmp_path / "bayesian",
     )
-    tuner.oracle.num_initial_points = 3
+    tuner.oracle.num_initial_points = 4
     tuner.search_settings(lambda trial: None)
     assert sorted(map(str, tried(tuner))) == sorted(map(str, space.grid()))
 
