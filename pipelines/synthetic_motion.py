@@ -51,7 +51,7 @@ class Habits:
 def draw_habits(rng: np.random.Generator) -> Habits:
     """Habits of one video."""
     return Habits(
-        size=rng.uniform(38, 50),
+        size=rng.uniform(38, 52),
         angle=rng.uniform(0, 2 * np.pi),
         direction=int(rng.choice((-1, 1))),
         period=rng.uniform(0.8, 1.2),
@@ -120,7 +120,7 @@ def _zigzag(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Gen
 
 
 def _grow(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.size *= 1 + rng.uniform(0.4, 0.46) * np.sin(2 * np.pi * cycles)
+    track.size *= 1 + rng.uniform(0.38, 0.46) * np.sin(2 * np.pi * cycles)
 
 
 def _spin(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:

@@ -15,22 +15,8 @@ PATCH = 96  # side of the object's texture
 BLACK = 16
 BACKGROUNDS = 4
 PROPS_SEED = 2019
-OUTLINES = {  # corners within the unit circle; shapes that no small turn maps onto themselves
-    "bar": ((-0.9, -0.4), (0.9, -0.4), (0.9, 0.4), (-0.9, 0.4)),
-    "arrow": ((0.0, -1.0), (0.6, 0.8), (0.0, 0.4), (-0.6, 0.8)),
-    "ell": ((-0.7, -0.7), (-0.1, -0.7), (-0.1, 0.1), (0.7, 0.1), (0.7, 0.7), (-0.7, 0.7)),
-    "tee": (
-        (-0.8, -0.6),
-        (0.8, -0.6),
-        (0.8, 0.0),
-        (0.3, 0.0),
-        (0.3, 0.9),
-        (-0.3, 0.9),
-        (-0.3, 0.0),
-        (-0.8, 0.0),
-    ),
-}
-SHAPES = ("half", *OUTLINES)
+SHAPES = ("disc", "square", "cross")
+COLOURS = 3  # of each shape
 
 
 @dataclass(frozen=True)
@@ -62,9 +48,7 @@ def props() -> Props:
     """
     rng = np.random.default_rng(PROPS_SEED)
     backgrounds = tuple(_background(rng) for _ in range(BACKGROUNDS))
-    return Props(
-        backgrounds, tuple(_thing(rng, shape, bright) for shape in SHAPES for bright in (False, True))
-    )
+    return Props(backgrounds, tuple(_thing(rng, shape) for shape in SHAPES for _ in range(COLOURS)))
 
 
 def render(plan: VideoPlan) -> Iterator[np.ndarray]:
@@ -73,7 +57,7 @@ def render(plan: VideoPlan) -> Iterator[np.ndarray]:
     habits, noise = draw_habits(rng), camera_noise(rng)
     for segment in plan.segments:
         chance = np.random.default_rng([*plan.seed, 3, segment.seed])
-        background, thing = chance.choice(BACKGROUNDS), chance.choice(2 * len(SHAPES))
+        background, thing = chance.choice(BACKGROUNDS), chance.choice(COLOURS * len(SHAPES))
         moves = track(segment.kind, segment.frames, habits, chance)
         for frame in range(segment.frames):
             picture = draw(props().backgrounds[background], props().things[thing], moves, frame)
@@ -98,7 +82,7 @@ def cloud(rng: np.random.Generator, side: int, roughness: float) -> np.ndarray:
 
 def _background(rng: np.random.Generator) -> Background:
     roughness = rng.uniform(1.1, 1.5)
-    luma = rng.uniform(110, 140) + rng.uniform(9, 14) * cloud(rng, TILE, roughness)
+    luma = rng.uniform(70, 95) + rng.uniform(8, 12) * cloud(rng, TILE, roughness)
     chroma = [rng.uniform(122, 134) + 3 * cloud(rng, TILE // 2, roughness) for _ in range(2)]
     y, u, v = (np.clip(plane, 2 * BLACK, 220).astype(np.uint8) for plane in (luma, *chroma))
     return Background(
@@ -108,23 +92,26 @@ def _background(rng: np.random.Generator) -> Background:
     )
 
 
-def _thing(rng: np.random.Generator, shape: str, bright: bool) -> Image.Image:
-    """A dark or bright shape in two tones."""
-    pattern = cloud(rng, PATCH, 2.2) + 1.2 * np.linspace(-1, 1, PATCH)[:, None]
-    tones = [(150, 220) if bright else (32, 102), *(rng.uniform(96, 160, 2) for _ in range(2))]
-    bands = [Image.fromarray(np.where(pattern > 0, *tone).astype(np.uint8)) for tone in tones]
+def _thing(rng: np.random.Generator, shape: str) -> Image.Image:
+    """A compact shape, brighter than any background, and one half of it the brighter, so that turning shows."""
+    pattern = 0.25 * cloud(rng, PATCH, 2.0) + np.linspace(-1, 1, PATCH)[:, None]
+    tones = [(220, 140), rng.uniform(96, 160, 2), rng.uniform(96, 160, 2)]
+    bands = [Image.fromarray(np.where(pattern < 0, *tone).astype(np.uint8)) for tone in tones]
     mask = Image.new("L", (PATCH, PATCH))
-    _shape(ImageDraw.Draw(mask), shape)
+    pen, radius = ImageDraw.Draw(mask), 0.48 * PATCH
+    if shape == "disc":
+        pen.ellipse(_box(radius, radius), fill=255)
+    elif shape == "square":
+        pen.rectangle(_box(0.8 * radius, 0.8 * radius), fill=255)
+    else:
+        pen.rectangle(_box(0.95 * radius, 0.5 * radius), fill=255)
+        pen.rectangle(_box(0.5 * radius, 0.95 * radius), fill=255)
     return Image.merge("CMYK", [*bands, mask])
 
 
-def _shape(pen: ImageDraw.ImageDraw, name: str) -> None:
-    radius, middle = 0.48 * PATCH, PATCH / 2
-    if name == "half":
-        pen.pieslice((middle - radius, middle - radius, middle + radius, middle + radius), 20, 200, fill=255)
-        return
-    corners = [(middle + radius * x, middle + radius * y) for x, y in OUTLINES[name]]
-    pen.polygon(corners, fill=255)
+def _box(wide: float, high: float) -> tuple[float, float, float, float]:
+    """Corners of a rectangle in the middle of the texture, from its half width and half height."""
+    return PATCH / 2 - wide, PATCH / 2 - high, PATCH / 2 + wide, PATCH / 2 + high
 
 
 def draw(background: Background, thing: Image.Image, moves: Track, frame: int) -> np.ndarray:

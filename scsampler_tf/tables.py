@@ -58,7 +58,7 @@ def load_table(path: str | Path) -> ScoreTable:
     """Reads a table; a missing or damaged file is one sentence."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
             about = json.loads(str(data["about"]))
             ends = np.cumsum(data["clips"])
             rows = np.split(data["values"], ends[:-1]) if len(ends) else []

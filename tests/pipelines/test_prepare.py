@@ -1,11 +1,5 @@
-import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +13,7 @@ from pipelines import prepare as module
 from pipelines.errors import UserError
 from pipelines.frame_times import FrameTimes
 from pipelines.index import load_index
-from pipelines.prepare import main, prepare, report
+from pipelines.prepare import prepare, report
 from pipelines.records import BYTES_FIELDS, parse
 from pipelines.settings import FeatureSettings
 from pipelines.unpack import unpack_features, unpack_strips
@@ -29,8 +23,6 @@ from tests import media
 SETTINGS = FeatureSettings(
     clip_frames=4, clip_step=2, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
 )
-OPTIONS = ["--clip-frames", "4", "--clip-step", "2", "--canvas", "32", "--residual-frames", "2"]
-OPTIONS += ["--residual-size", "16", "--iframe-size", "16"]
 FRAMES = 30  # three clips of eight, and a tail that makes a fourth
 BAD = {
     "missing.mp4": "no such file",
@@ -253,81 +245,8 @@ def test_nothing_half_written_when_the_pass_fails(tmp_path, folder, monkeypatch)
     assert set(files(tmp_path / "out")) == {"settings.json"}
 
 
-def test_the_command(folder, done, tmp_path, capsys):
-    assert (
-        main(["--manifest", str(folder / "m.csv"), "--out", str(folder / "out"), "--workers", "0", *OPTIONS])
-        == 0
-    )
-    assert "4 videos, 15 clips" in capsys.readouterr().out
-
-
-def one_sentence(capsys, arguments):
-    code = main([str(argument) for argument in arguments])
-    lines = [line for line in capsys.readouterr().err.splitlines() if "features: " not in line]  # the bar
-    assert code == 2
-    assert len([line for line in lines if line.strip()]) == 1
-    return lines[-1]
-
-
-def test_mistakes_on_the_command_line(folder, tmp_path, capsys):
-    good = ["--manifest", folder / "m.csv", "--workers", 0]
-    (tmp_path / "file").write_text("x")
-    told = one_sentence(capsys, [*good, "--out", tmp_path / "file"])
-    assert told.endswith("file: is a file, a folder is needed; choose another name")
-    told = one_sentence(capsys, [*good, "--out", tmp_path / "file" / "below"])
-    assert "below: cannot make this folder" in told
-    told = one_sentence(capsys, ["--manifest", tmp_path / "none.csv", "--out", tmp_path / "out"])
-    assert told.endswith("none.csv: no such manifest")
-    told = one_sentence(capsys, [*good, "--out", tmp_path / "out", "--canvas", 100])
-    assert "canvas: 100 is not a multiple of 16" in told
-    told = one_sentence(capsys, [*good[:2], "--out", tmp_path / "out", "--workers", -1])
-    assert "--workers -1" in told
-    assert not (tmp_path / "out").exists()
-
-
-def test_nothing_usable(tmp_path, capsys):
-    media.empty_file(tmp_path / "empty.mp4")
-    manifest = write_manifest(tmp_path, ("empty.mp4", "missing.mp4"))
-    arguments = ["--manifest", manifest, "--out", tmp_path / "out", "--workers", 0]
-    told = one_sentence(capsys, arguments)
-    assert "none of its videos is usable; first: " in told
-    assert "missing.mp4: no such file" in told
-    assert not (tmp_path / "out" / "index.json").exists()
-
-
 def test_a_first_picture_without_a_timestamp_is_second_zero(folder):
     timing = FrameTimes(Fraction(1, 25), [None, 1], [], 25)
     reader = module._open_sound(folder / "h264.mp4", 16000, SimpleNamespace(timing=timing))
     assert reader.window(0, 16000)[1].all()
     reader.close()
-
-
-@pytest.mark.slow
-def test_killed_with_its_workers_and_run_again(tmp_path):
-    frames = media.pan(400, 64, 48)
-    names = [f"v{number}.mp4" for number in range(6)]
-    for name in names:
-        media.write_video(tmp_path / name, frames)
-    lines = [f"{name},run,train" for name in names]
-    (tmp_path / "m.csv").write_text("\n".join(["path,label,split", *lines, "none.mp4,run,test", ""]))
-    command = [sys.executable, "-m", "pipelines.prepare", "--manifest", tmp_path / "m.csv"]
-    command += ["--out", tmp_path / "out", "--workers", "2", *OPTIONS]
-    root = Path(__file__).parents[2]
-    run = subprocess.Popen(command, cwd=root, start_new_session=True, stderr=subprocess.DEVNULL)
-    shards = tmp_path / "out" / "shards"
-    deadline = time.monotonic() + 120
-    while not list(shards.glob("*/v*.tfrecord")) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("v*") if path.is_file()}
-    assert kept
-    assert not (tmp_path / "out" / "index.json").exists()
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert "6 videos, 300 clips, 1 classes" in finished.stdout
-    assert "refused: none.mp4: " in finished.stdout
-    assert not list((tmp_path / "out").rglob(".*"))
-    notes = {json.loads(path.read_text())["status"] for path in (tmp_path / "out" / "videos").rglob("*.json")}
-    assert notes == {"ok", "refused"}
-    done = {path.stem for path in kept if path.suffix == ".json"}
-    assert all(path.stat().st_mtime_ns == time for path, time in kept.items() if path.stem in done)
