@@ -93,7 +93,7 @@ def _background(rng: np.random.Generator) -> Background:
 
 
 def _thing(rng: np.random.Generator, shape: str) -> Image.Image:
-    """A compact shape, brighter than any background, and one half of it the brighter, so that turning shows."""
+    """A compact shape brighter than any background; one half is the brighter one, so that turning shows."""
     pattern = 0.25 * cloud(rng, PATCH, 2.0) + np.linspace(-1, 1, PATCH)[:, None]
     tones = [(220, 140), rng.uniform(96, 160, 2), rng.uniform(96, 160, 2)]
     bands = [Image.fromarray(np.where(pattern < 0, *tone).astype(np.uint8)) for tone in tones]

@@ -104,7 +104,7 @@ def paper() -> ExperimentConfig:
 
 def small() -> ExperimentConfig:
     """Minutes on two CPU cores for a hundred short videos: 8 pictures of 56x56, small networks, K=5."""
-    sampler = SamplerConfig(arch="resnet_small", epochs=12, batch=6, clips_per_video=16, learning_rate=2e-3)
+    sampler = SamplerConfig(arch="resnet_small", epochs=10, batch=6, clips_per_video=16, learning_rate=2e-3)
     return ExperimentConfig(
         features=FeatureSettings(
             clip_frames=8,
@@ -112,16 +112,16 @@ def small() -> ExperimentConfig:
             canvas=112,
             md_frames=4,
             residual_frames=2,
-            residual_size=56,
+            residual_size=32,
             iframe_size=56,
         ),
         classifier=ClassifierConfig(
             arch="r2plus1d_small",
             size=56,
             resize=64,
-            clips_per_video=12,
+            clips_per_video=8,
             cache=True,
-            epochs=14,
+            epochs=10,
             warmup_epochs=1,
             batch=32,
             learning_rate=2e-3,

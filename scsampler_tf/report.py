@@ -60,13 +60,16 @@ def _curves(axis, prediction) -> None:
             linewidth=0,
             label=None if place else "chosen clips",
         )
-    axis.stairs(prediction.visual, edges, color=VISUAL, linewidth=1.5, label="visual saliency")
+    axis.stairs(prediction.visual, edges, baseline=None, color=VISUAL, linewidth=1.8, label="visual saliency")
     if prediction.audio is not None:
-        axis.stairs(prediction.audio, edges, color=AUDIO, linewidth=1.2, label="audio saliency")
+        axis.stairs(
+            prediction.audio, edges, baseline=None, color=AUDIO, linewidth=1.2, label="audio saliency"
+        )
     axis.set_xlim(edges[0], edges[-1])
-    axis.set_ylim(0, 1.02)
     axis.set_xlabel("seconds")
     axis.set_ylabel("saliency")
-    axis.legend(loc="upper right", fontsize=8, ncols=3, frameon=False)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, ncols=3, frameon=False, borderaxespad=0.2
+    )
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

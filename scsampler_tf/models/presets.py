@@ -90,7 +90,7 @@ PRESETS = {
     "vgg_audio_small": {
         "family": "audio_vgg",
         "arguments": {
-            "widths": (8, 16, 24, 32),
+            "widths": (4, 8, 16, 32),
             "repeats": (1, 1, 1, 2),
             "units": (64,),
             "pooling": "time",
@@ -98,7 +98,7 @@ PRESETS = {
         "input_shape": (40, 200, 1),
         "inputs": "log_mel",
         "classes": 10,
-        "parameters": 25_842,
-        "giga_multiply_adds": 0.00663,
+        "parameters": 20_294,
+        "giga_multiply_adds": 0.00317,
     },
 }
