@@ -71,8 +71,8 @@ def prepare(
 
 
 def claim_folder(out: Path, settings: FeatureSettings) -> None:
-    """Writes the settings into a new folder, or refuses a folder that was begun with other ones."""
-    if (out / SETTINGS_NAME).exists():
+    """Writes the settings into a folder without features yet, or refuses one that has features of others."""
+    if (out / SETTINGS_NAME).exists() and any((out / "shards").glob("*/*.tfrecord")):
         require_same(settings_from_dict(read_json(out / SETTINGS_NAME)), settings, str(out))
     else:
         write_json(out / SETTINGS_NAME, dataclasses.asdict(settings))

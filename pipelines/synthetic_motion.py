@@ -12,6 +12,10 @@ from pipelines.synthetic_plan import ACTIONS, FPS, HEIGHT, WIDTH
 
 SLOWER = (1.5, 2.0)  # periods of a lure, in periods of its action
 SWAY_RISE = 5.0  # pixels
+# How far the middle of a movement may lie from the picture's, pixels to the side and up or down. What does
+# not travel one way may lie anywhere that way, so that a single still tells as little as possible.
+PLAY = {"bounce": (24, 5), "zigzag": (5, 24), "circle_cw": (7, 5), "circle_ccw": (7, 5), "grow": (18, 14)}
+USUAL_PLAY = (24, 20)
 
 
 @dataclass
@@ -61,18 +65,18 @@ def draw_habits(rng: np.random.Generator) -> Habits:
 
 def track(kind: str, frames: int, habits: Habits, rng: np.random.Generator) -> Track:
     """The movement of one segment of `frames` pictures."""
-    still = np.zeros(frames)
+    action, still = kind.removeprefix("slow_"), np.zeros(frames)
+    play_x, play_y = PLAY.get(action, USUAL_PLAY)
     result = Track(
-        x=still + rng.uniform(-7, 7),
-        y=still + rng.uniform(-5, 5),
-        size=still + habits.size * rng.uniform(0.9, 1.1),
+        x=still + rng.uniform(-play_x, play_x),
+        y=still + rng.uniform(-play_y, play_y),
+        size=still + habits.size * rng.uniform(0.8, 1.15),
         angle=still + habits.angle + rng.uniform(-0.4, 0.4),
         camera_x=rng.uniform(0, 400) + habits.unsteadiness * _wander(frames, rng, 0.6),
         camera_y=rng.uniform(0, 400) + habits.unsteadiness * _wander(frames, rng, 0.6),
         light=still + 1.0,
     )
     seconds = np.arange(frames) / FPS
-    action = kind.removeprefix("slow_")
     if action in ACTIONS:
         slower = 1.0 if action == kind else rng.uniform(*SLOWER)
         MOVES[action](result, seconds / (slower * habits.period) + rng.random(), habits, rng)
@@ -120,7 +124,7 @@ def _zigzag(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Gen
 
 
 def _grow(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:
-    track.size *= 1 + rng.uniform(0.38, 0.46) * np.sin(2 * np.pi * cycles)
+    track.size *= 0.95 + rng.uniform(0.38, 0.46) * np.sin(2 * np.pi * cycles)
 
 
 def _spin(track: Track, cycles: np.ndarray, habits: Habits, rng: np.random.Generator) -> None:

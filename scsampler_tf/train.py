@@ -67,7 +67,8 @@ def run_config(args: argparse.Namespace) -> tuple[Workdir, ExperimentConfig]:
         workdir, config = open_workdir(args.workdir)
         return workdir, with_settings(config, args.set)
     config = with_settings(preset(args.preset or "small"), args.set)
-    workdir.index(config)  # without features there is no run here: nothing is written for a mistyped name
+    if not workdir.config_file.is_file():
+        workdir.index(config)  # without features it is no run: a mistyped name shall not make a folder
     return claim_workdir(args.workdir, config), config
 
 

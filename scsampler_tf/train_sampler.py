@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from pipelines.datasets import sampler_videos
@@ -82,7 +83,7 @@ def train_sampler(
             network=network,
             loss=SamplerLoss(config),
             metrics=[],
-            data=data,
+            data=data.map(_with_number_mask),
             steps=max(1, len(videos) // batch),
             measure=_selection_quality(network, kind, index, config, table, K),
             monitor="val_chosen_score",
@@ -99,6 +100,11 @@ def train_sampler(
         strategy,
         quiet,
     )
+
+
+def _with_number_mask(inputs: dict, target) -> tuple[dict, object]:
+    """The frame mask as 0 and 1: Keras averages a first batch over the devices, which bool does not allow."""
+    return {**inputs, "frame_mask": keras.ops.cast(inputs["frame_mask"], "float32")}, target
 
 
 def _usable(index: FeatureIndex, split: str, kind: str, table: ScoreTable | None) -> list:

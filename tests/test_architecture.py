@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipelines", "scsampler_tf", "tuning")
 LONGEST = 300
-# The method itself: Keras and NumPy alone, so that it runs on every Keras backend and inside the exported graph.
+# The method itself: Keras and NumPy alone, so that it runs on every Keras backend.
 METHOD = ("objectives", "saliency", "selection", "fusion", "aggregate", "cost")
 PLAIN_DATA = ("pipelines.errors", "pipelines.settings", "scsampler_tf.config")
 WITHOUT_TENSORFLOW = (

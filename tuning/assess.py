@@ -6,10 +6,9 @@ import numpy as np
 
 from scsampler_tf import selection as choose
 from scsampler_tf.config import SelectionConfig
-from scsampler_tf.cost import video_gflops
 from scsampler_tf.evaluate import scheme_networks
 from scsampler_tf.evaluation_set import EvaluationSet
-from scsampler_tf.methods import Costs, chosen_clips, is_right, saliency_choice
+from scsampler_tf.methods import Costs, chosen_clips, gflops_per_video, is_right, saliency_choice
 
 TRUE_SCORE_STEP = 1e-3
 """True-class scores nearer than this count as equal; then the cheaper settings win."""
@@ -34,9 +33,9 @@ def assess(data: EvaluationSet, selection: SelectionConfig, costs: Costs) -> Ass
     of_video = np.where(chosen, scores, 0).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1)
     true_score = float(of_video.mean())
     networks = scheme_networks(selection.fusion, costs)
-    gflops = _gflops(data, costs, networks, selection.K, selection.stride)
+    gflops = gflops_per_video(data, costs, networks, selection.K, selection.stride)
     # Every network on every clip: nothing can cost more.
-    most = _gflops(data, costs, tuple(costs.samplers), None, 1)
+    most = gflops_per_video(data, costs, tuple(costs.samplers), None)
     value = objective(accuracy, true_score, gflops / most if most else 0.0, len(data.videos))
     return Assessment(value, accuracy, true_score, gflops)
 
@@ -50,18 +49,3 @@ def objective(accuracy: float, true_score: float, cost: float, videos: int) -> f
     """
     true = round(true_score / TRUE_SCORE_STEP) * TRUE_SCORE_STEP
     return accuracy + (0.9 * true + 0.8 * TRUE_SCORE_STEP * (1 - cost)) / videos
-
-
-def _gflops(
-    data: EvaluationSet, costs: Costs, networks: tuple[str, ...], K: int | None, stride: int
-) -> float:
-    samplers = [costs.samplers[name] for name in networks]
-    lengths = data.mask.sum(axis=1)
-    return float(
-        np.mean(
-            [
-                video_gflops(int(n), classifier=costs.classifier, chosen=K, samplers=samplers, stride=stride)
-                for n in lengths
-            ]
-        )
-    )

@@ -31,8 +31,10 @@ class Study:
         self.validation = self.samplers.validation(None)
 
     def _train(self, config: ExperimentConfig, place: Place):
-        if not self.quiet:
-            print(f"audio sampler with margin {config.audio.margin:g}: {place.folder}", flush=True)
+        if not self.quiet and not (self.workdir.path / place.table).exists():
+            print(
+                f"training the audio sampler with margin {config.audio.margin:g}: {place.folder}", flush=True
+            )
         return train_and_score(self.workdir, config, place, self._workers, self.quiet)
 
     def assess(self, setting: Setting) -> Assessment:

@@ -42,14 +42,14 @@ def clip_logits(network: keras.Model, frames):
 
 
 def training_model(network: keras.Model, objective: str, clips: int, frames: int) -> keras.Model:
-    """What `fit` trains, on `{"frames": [V, N, P, h, w, c], "frame_mask": [V, N, P]}`.
+    """What `fit` trains, on `{"frames": [V, N, P, h, w, c], "frame_mask": [V, N, P]}` (0 or 1).
 
     AC: mean log-probabilities over a clip's frames `[V, N, C]`, so that their cross-entropy is that of
     every single frame (section 3.2.1). Otherwise the saliency `[V, N]`. Both in float32.
     """
     shape = network.input_shape[1:]
     pictures = keras.Input((clips, frames, *shape), name="frames")
-    mask = keras.Input((clips, frames), dtype="bool", name="frame_mask")
+    mask = keras.Input((clips, frames), dtype="float32", name="frame_mask")
     logits = network(ops.reshape(pictures, (-1, *shape)))
     logits = ops.reshape(logits, (-1, clips, frames, logits.shape[-1]))
     outputs = clip_log_probs(logits, mask) if objective == AC else clip_saliency(logits, mask, objective)

@@ -8,7 +8,7 @@ from av.video.frame import PictureType
 
 from pipelines import synthetic
 from pipelines.errors import UserError
-from pipelines.files import read_json, write_json
+from pipelines.files import PART, read_json, write_json
 from pipelines.synthetic import make_set, write_video
 from pipelines.synthetic_plan import ACTIONS, HEIGHT, WIDTH, Segment, VideoPlan, plan_video
 
@@ -84,7 +84,7 @@ def test_goes_on_after_a_stop_and_extends(tmp_path, short_videos):
     kept, lost = (tmp_path / "videos" / f"video_0000{n}.mp4" for n in (1, 4))
     before, lost_bytes = kept.stat().st_mtime_ns, lost.read_bytes()
     lost.unlink()
-    (tmp_path / "videos" / ".video_00004-x.mp4").write_bytes(b"cut short")
+    (tmp_path / "videos" / f"{PART}video_00004-x.mp4").write_bytes(b"cut short")
     manifest = make_set(tmp_path, 7, seed=3, workers=1, quiet=True)
     assert kept.stat().st_mtime_ns == before
     assert lost.read_bytes() == lost_bytes

@@ -53,3 +53,21 @@ def test_every_kind_fills_its_track_and_is_repeatable(kind):
 
 def test_every_kind_is_known():
     assert set(MOVES) == {kind.removeprefix("slow_") for kind in ACTIONS + DISTRACTORS}
+
+
+def test_place_and_size_in_one_still_hardly_tell_the_action():
+    """The 25 nearest neighbours among known stills are right in less than half of all cases."""
+
+    def stills(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        states = []
+        for number in range(len(ACTIONS) * count):
+            rng = np.random.default_rng([seed, number])
+            moves = track(ACTIONS[number // count], 20, draw_habits(rng), rng)
+            states.append((moves.x[-1] / 10, moves.y[-1] / 10, moves.size[-1] / 8))
+        return np.array(states), np.repeat(np.arange(len(ACTIONS)), count)
+
+    (known, labels), (asked, truth) = stills(1, 200), stills(2, 60)
+    distances = ((asked[:, None] - known[None]) ** 2).sum(axis=-1)
+    nearest = labels[np.argsort(distances, axis=1)[:, :25]]
+    guesses = np.array([np.bincount(row, minlength=len(ACTIONS)).argmax() for row in nearest])
+    assert np.mean(guesses == truth) < 0.45

@@ -114,5 +114,5 @@ def test_mistakes_of_a_command_line(settings, message):
 
 
 def test_a_configuration_is_checked_where_it_is_made():
-    with pytest.raises(UserError, match="md.batch: -1 is not positive"):
+    with pytest.raises(UserError, match=r"md\.batch: -1 is not positive"):
         ExperimentConfig(md=SamplerConfig(batch=-1))

@@ -99,6 +99,7 @@ def test_grid_covers_the_space_and_stops(tmp_path):
     assert len(space.grid()) == 3 * 2  # K 1, 2, 3 and stride 1, 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_bayesian_tries_nothing_twice_and_covers_a_small_space(tmp_path):
     space = make_space(SelectionConfig(K=2, K_prime=1), None, visual=True, audio=False, longest=3)

@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.errors import UserError, VideoError
+from pipelines.index import load_index
+from scsampler_tf import predict as predict_module
+from scsampler_tf.predict import describe, local_model, main, picture_names, predict
+from scsampler_tf.tables import load_table
+from tests import media
+from tests.tiny_set import CLIPS
+
+
+@pytest.fixture(scope="module")
+def videos(tiny_run):
+    return tiny_run.manifest.parent
+
+
+@pytest.fixture
+def command(tiny_model, monkeypatch, tmp_path):
+    """The command with the model loaded already; returns its exit code."""
+    monkeypatch.setattr(predict_module, "local_model", lambda folder: tiny_model)
+    return lambda *words: main([*map(str, words), "--model", "ready", "--out", str(tmp_path / "out")])
+
+
+def test_the_answer_fits_the_file_and_the_score_tables(tiny_run, tiny_model, videos):
+    found = predict(videos / "right_3.mp4", tiny_model)
+    assert len(found.bounds_s) == CLIPS
+    assert found.bounds_s[0][0] == 0
+    assert found.bounds_s[-1][1] == pytest.approx(90 / media.FPS)
+    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert found.label == max(found.probabilities, key=found.probabilities.get)
+    index = load_index(tiny_run.folder / "features")
+    video = next(each for each in index.videos if each.path.endswith("right_3.mp4"))
+    tables = {
+        kind: load_table(tiny_run.folder / "scores" / f"{kind}.npz") for kind in ("md", "rgb_r", "audio")
+    }
+    visual = (tables["md"].values[video.video_id] + tables["rgb_r"].values[video.video_id]) / 2
+    np.testing.assert_allclose(found.visual, visual, atol=1e-5)
+    np.testing.assert_allclose(found.audio, tables["audio"].values[video.video_id], atol=1e-5)
+
+
+def test_the_moments_are_the_k_most_salient_clips_and_only_they_are_decoded(tiny_model, videos, monkeypatch):
+    asked = []
+    decode = predict_module.decode_clips
+
+    def spy(path, wanted, *rest):
+        asked.extend(int(frames[0]) for frames in wanted)
+        return decode(path, wanted, *rest)
+
+    monkeypatch.setattr(predict_module, "decode_clips", spy)
+    found = predict(videos / "left_3.mp4", tiny_model)
+    best = np.argsort(-found.fused, kind="stable")[:3]
+    assert [moment.clip for moment in found.moments] == best.tolist()
+    assert sorted(asked) == sorted(16 * best)
+    for moment, thumbnail in zip(found.moments, found.thumbnails, strict=True):
+        assert (moment.start_s, moment.end_s) == found.bounds_s[moment.clip]
+        assert 0 <= moment.start_s < moment.end_s <= 90 / media.FPS + 1e-6
+        assert moment.saliency == pytest.approx(found.fused[moment.clip])
+        assert thumbnail.shape == (32, 32, 3)
+
+
+def test_groups_of_clips_change_nothing(tiny_model, videos, monkeypatch):
+    whole = predict(videos / "left_1.mp4", tiny_model)
+    monkeypatch.setattr(predict_module, "CLIPS_AT_ONCE", 4)
+    parts = predict(videos / "left_1.mp4", tiny_model)
+    assert [moment.clip for moment in parts.moments] == [moment.clip for moment in whole.moments]
+    np.testing.assert_allclose(parts.visual, whole.visual, atol=1e-6)
+    assert parts.bounds_s == whole.bounds_s
+
+
+def test_json_of_a_video_without_sound(command, videos, capsys):
+    assert command(videos / "test_silent.mp4", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {
+        *("video", "label", "probability", "probabilities", "moments", "clips", "duration_s", "has_audio"),
+        *("motion", "damage", "timeline"),
+    }
+    assert answer["has_audio"] is False
+    assert answer["clips"] == CLIPS
+    assert answer["duration_s"] == pytest.approx(3.6)
+    assert set(answer["probabilities"]) == {"left", "right"}
+    assert answer["probability"] == answer["probabilities"][answer["label"]]
+    starts = [moment["start_s"] for moment in answer["moments"]]
+    assert len(starts) == 3
+    assert starts == sorted(starts)
+    assert set(answer["moments"][0]) == {"clip", "start_s", "end_s", "saliency", "label", "probability"}
+    with Image.open(answer["timeline"]) as picture:
+        assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_a_bad_file_among_good_ones_is_one_sentence(command, videos, tmp_path, capsys):
+    bad = media.text_file(tmp_path / "words.mp4")
+    assert command(bad, videos / "left_0.mp4", tmp_path / "none.mp4") == 2
+    captured = capsys.readouterr()
+    errors = captured.err.strip().splitlines()
+    assert [error.startswith("error: ") for error in errors] == [True, True]
+    assert str(bad) in errors[0]
+    assert str(tmp_path / "none.mp4") in errors[1]
+    assert "left_0.mp4: " in captured.out
+    assert "3 of 6 clips classified, chosen by picture only, no sound" in captured.out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["left_0.png"]
+
+
+def test_a_video_shorter_than_one_clip(tiny_model, tmp_path):
+    short = media.write_video(tmp_path / "short.mp4", media.pan(10, 96, 80))
+    with pytest.raises(VideoError, match="shorter than one clip"):
+        predict(short, tiny_model)
+
+
+def test_fewer_clips_than_k(tiny_model, tmp_path):
+    short = media.write_video(tmp_path / "two.mp4", media.pan(34, 96, 80))
+    found = predict(short, tiny_model)
+    assert sorted(moment.clip for moment in found.moments) == [0, 1]
+    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_text_for_people(tiny_model, videos):
+    text = describe(predict(videos / "right_0.mp4", tiny_model))
+    lines = text.splitlines()
+    assert lines[0].startswith(f"{videos / 'right_0.mp4'}: ")
+    assert "3 of 6 clips classified, chosen by picture and sound" in lines[2]
+    starts = [float(line.split()[0]) for line in lines[3:]]
+    assert starts == sorted(starts)
+
+
+def test_folders_that_hold_no_model(tmp_path, capsys):
+    assert main(["video.mp4", "--model", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "no exported model here" in capsys.readouterr().err
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        local_model(tmp_path)
+
+
+def test_each_video_has_a_picture_of_its_own():
+    names = picture_names(["a/x.mp4", "b/x.mp4", "x-2.mp4", "x.avi", "y.mp4"])
+    assert names == ["x.png", "x-2.png", "x-2-2.png", "x-3.png", "y.png"]
