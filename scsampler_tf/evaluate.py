@@ -123,8 +123,8 @@ def markdown(results: dict) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     note = (
         f"{about['videos']} videos of split {about['split']} ({about['videos_with_sound']} with sound, "
-        f"{len(about['refused'])} files refused), K={selection['K']}, K'={selection['K_prime']}, alpha {selection['alpha']}, stride "
-        f"{selection['stride']}, random and empirical over {about['random_draws']} draws. GFLOPs are 1e9 "
+        f"{len(about['refused'])} files refused), K={selection['K']}, K'={selection['K_prime']}, "
+        f"alpha {selection['alpha']}, stride {selection['stride']}, random and empirical over {about['random_draws']} draws. GFLOPs are 1e9 "
         "multiply-adds, sampler plus classifier."
     )
     if localised:

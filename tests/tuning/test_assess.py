@@ -45,15 +45,15 @@ def test_union_with_stride_by_hand():
     # and 2 and no sound: both (0.2, 0.7: wrong).
     assert found.accuracy == 0.5
     assert found.true_score == pytest.approx((0.75 + 0.45) / 2)
-    assert found.gflops_per_video == pytest.approx((3 + 2) / 2 * (0.3 + 0.5) + 2 * 2)
+    assert found.gflops_per_video == pytest.approx((3 * (0.3 + 0.5) + 2 * 0.3) / 2 + 2 * 2)
 
 
-def test_audio_runs_the_audio_network_alone():
+def test_audio_runs_the_audio_network_where_there_is_sound():
     found = assess(two_videos(), SelectionConfig(K=1, K_prime=0, fusion="audio"), COSTS)
     # Clip 0 by ear (0.9); the silent video by eye, clip 0 (0.2).
     assert found.accuracy == 0.5
     assert found.true_score == pytest.approx((0.9 + 0.2) / 2)
-    assert found.gflops_per_video == pytest.approx(5 * 0.5 + 2)
+    assert found.gflops_per_video == pytest.approx((6 * 0.5 + 4 * 0.3) / 2 + 2)
 
 
 def test_objective_formula():
