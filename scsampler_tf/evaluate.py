@@ -124,8 +124,8 @@ def markdown(results: dict) -> str:
     note = (
         f"{about['videos']} videos of split {about['split']} ({about['videos_with_sound']} with sound, "
         f"{len(about['refused'])} files refused), K={selection['K']}, K'={selection['K_prime']}, "
-        f"alpha {selection['alpha']}, stride {selection['stride']}, random and empirical over {about['random_draws']} draws. GFLOPs are 1e9 "
-        "multiply-adds, sampler plus classifier."
+        f"alpha {selection['alpha']}, stride {selection['stride']}, random and empirical over "
+        f"{about['random_draws']} draws. GFLOPs are 1e9 multiply-adds, sampler plus classifier."
     )
     if localised:
         note += " Precision: share of chosen clips inside the action; recall: share of the action's clips."
