@@ -8,6 +8,7 @@ to pictures. For each video a timeline picture is written next to the answer.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import sys
@@ -105,11 +106,13 @@ def local_model(folder: str | Path) -> Call:
     return call
 
 
-def remote_model(url: str, name: str) -> Call:
-    """Runs an exported model on a server with TF-Serving's REST interface."""
+@contextlib.contextmanager
+def remote_model(url: str, name: str) -> Iterator[Call]:
+    """Runs an exported model on a server with TF-Serving's REST interface, over one connection."""
     from scsampler_tf.serving.client import ServingClient
 
-    return ServingClient(url, name).predict
+    with ServingClient(url, name) as client:
+        yield client.predict
 
 
 def predict(path: str | Path, call: Call) -> Prediction:
@@ -237,24 +240,31 @@ def picture_names(videos: list[str]) -> list[str]:
 
 
 def _predict_all(args: argparse.Namespace) -> int:
+    local = None if args.server else local_model(args.model)
+    with contextlib.nullcontext(local) if local else remote_model(args.server, args.name) as call:
+        out = make_folder(args.out)
+        done = [
+            _predict_one(path, call, out / picture, args.json)
+            for path, picture in zip(args.videos, picture_names(args.videos), strict=True)
+        ]
+    return 0 if all(done) else 2
+
+
+def _predict_one(path: str, call: Call, picture: Path, as_json: bool) -> bool:
+    """Prints the answer for a video, or the sentence that says why there is none."""
     from scsampler_tf.report import write_timeline
 
-    out = make_folder(args.out)
-    call = remote_model(args.server, args.name) if args.server else local_model(args.model)
-    failed = 0
-    for path, picture in zip(args.videos, picture_names(args.videos), strict=True):
-        try:
-            prediction = predict(path, call)
-        except UserError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        picture = write_timeline(prediction, out / picture)
-        if args.json:
-            print(json.dumps({**prediction.to_dict(), "timeline": str(picture)}, allow_nan=False))
-        else:
-            print(f"{describe(prediction)}\n  timeline: {picture}")
-    return 2 if failed else 0
+    try:
+        prediction = predict(path, call)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    write_timeline(prediction, picture)
+    if as_json:
+        print(json.dumps({**prediction.to_dict(), "timeline": str(picture)}, allow_nan=False))
+    else:
+        print(f"{describe(prediction)}\n  timeline: {picture}")
+    return True
 
 
 if __name__ == "__main__":
