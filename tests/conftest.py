@@ -20,10 +20,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 def pytest_collection_finish(session):
     """Splits the CPU before TensorFlow starts to work; without tests that need it, it is not loaded."""
     if "tensorflow" in sys.modules:
+        import absl.logging
         import tensorflow as tf
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        # It holds pytest's stderr and would close it when a server configures logging.
+        absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @dataclass(frozen=True)
