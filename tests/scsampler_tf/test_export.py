@@ -49,6 +49,15 @@ def test_versions_count_up_and_are_described(run, tmp_path, ready_model, monkeyp
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "10", "2", "notes"]
 
 
+def test_the_command_prints_the_version(tiny_run, tmp_path, ready_model, monkeypatch, capsys):
+    monkeypatch.setattr(export_module, "compare", lambda *args: None)
+    words = ["--workdir", str(tiny_run.folder), "--name", "again", "--model-base", str(tmp_path)]
+    assert main([*words, "--set", "selection.K=2"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "again" / "1")
+    about = json.loads((tmp_path / "again" / "1" / "assets.extra" / "scsampler.json").read_text())
+    assert about["selection"]["K"] == 2
+
+
 def test_the_exported_version_is_whole(tiny_run):
     names = {path.name for path in (tiny_run.model / "1").iterdir()}
     assert {"saved_model.pb", "variables", "assets.extra"} <= names
