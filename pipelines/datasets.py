@@ -1,5 +1,6 @@
 """`tf.data` inputs: RGB clips for the classifier, clips grouped by video for the samplers."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipelines.records import parse
 from pipelines.unpack import unpack_features
 from pipelines.workers import run_jobs
 
-SHUFFLE_CLIPS = 512
+SHUFFLE_BYTES = 256e6
 
 
 def training_clips(
@@ -68,7 +69,10 @@ def augmented(data: tf.data.Dataset, size: int, flip: bool, seed: int) -> tf.dat
             clip = random_flip(clip, tf.stack([tf.constant(seed, tf.int64), 2 * count + 1]))
         return tf.cast(clip, tf.float32), label
 
-    data = data.shuffle(SHUFFLE_CLIPS, seed=seed, reshuffle_each_iteration=True).repeat()
+    clip_bytes = math.prod(data.element_spec[0].shape)
+    data = data.shuffle(
+        max(64, int(SHUFFLE_BYTES // clip_bytes)), seed=seed, reshuffle_each_iteration=True
+    ).repeat()
     return tf.data.Dataset.zip(data, counter).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 

@@ -53,7 +53,7 @@ def decode_all(
     resize: int,
     size: int,
     workers: int,
-    at_once: int = 64,
+    at_once: int = 16,
 ) -> Iterator[tuple[ClipJob, np.ndarray | VideoError]]:
     """Every clip of every video, in order, in groups of at most `at_once` clips of one video."""
 

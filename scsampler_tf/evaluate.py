@@ -19,6 +19,7 @@ from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
 DRAWS = 100
+TEST_SPLIT = "test"
 TABLE_SCHEMES = ("visual", "audio", "union_list")
 TITLES = {
     "random": "Random",
@@ -36,7 +37,9 @@ TITLES = {
 }
 
 
-def evaluate(workdir: Workdir, config: ExperimentConfig, *, split: str = "test", draws: int = DRAWS) -> dict:
+def evaluate(
+    workdir: Workdir, config: ExperimentConfig, *, split: str = TEST_SPLIT, draws: int = DRAWS
+) -> dict:
     """The main table of a run as plain data: rows, what was used, and the configuration."""
     from scsampler_tf.evaluation_set import evaluation_set, load_tables
     from scsampler_tf.methods import main_table
@@ -82,7 +85,7 @@ def network_costs(workdir: Workdir):
     about = {
         kind: read_json(workdir.model(kind) / ABOUT_NAME)
         for kind in ("classifier", *SAMPLERS)
-        if (workdir.model(kind) / ABOUT_NAME).exists()
+        if workdir.table(kind).exists()  # a network that was not scored has no part in the table
     }
     samplers = {
         kind: Sampler(values["cost"]["multiply_adds"], values["frames_per_clip"])
@@ -132,9 +135,14 @@ def markdown(results: dict) -> str:
     return "\n".join(lines) + f"\n\n{note}\n"
 
 
-def write_results(results: dict, workdir: Workdir) -> list[Path]:
-    """Writes results.json in the run's folder and the table in its report folder."""
+def write_results(results: dict, workdir: Workdir, variant: str = "") -> list[Path]:
+    """Writes results.json in the run's folder and the table in its report folder.
+
+    A `variant` (another split, settings found by a search) goes to files of its own in the report folder.
+    """
     paths = [workdir.path / "results.json", workdir.report / "main.md"]
+    if variant:
+        paths = [workdir.report / f"main{variant}{suffix}" for suffix in (".json", ".md")]
     write_json(paths[0], results)
     write_text(paths[1], markdown(results))
     return paths
@@ -168,7 +176,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "table", nargs="?", default="main", choices=("main",), help="which table (default main)"
     )
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument("--split", default=TEST_SPLIT, choices=("train", "val", "test"))
     parser.add_argument(
         "--draws", type=int, default=DRAWS, help=f"seeds of the random baselines (default {DRAWS})"
     )
@@ -181,7 +189,8 @@ def main(argv: list[str] | None = None) -> int:
         workdir, config = apply_best(workdir, config, args.best)
         results = evaluate(workdir, config, split=args.split, draws=args.draws)
         print(markdown(results))
-        for path in write_results(results, workdir):
+        variant = ("" if args.split == TEST_SPLIT else f"-{args.split}") + ("-best" if args.best else "")
+        for path in write_results(results, workdir, variant):
             print(path)
 
     return run_command(body)

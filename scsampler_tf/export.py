@@ -8,6 +8,7 @@ free of operations that a stock server lacks, and its answers found equal to the
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -26,10 +27,15 @@ PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 TOLERANCE = 1e-5
 
 
+class ExportError(UserError):
+    """A SavedModel that was written but must not be served."""
+
+
 def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = MODEL_BASE) -> Path:
     """Exports a run as the next version of model `name` under `base`; returns the version folder.
 
-    Raises `UserError` when the classifier or all samplers are missing.
+    Raises `UserError` when the classifier or all samplers are missing, `ExportError` when the SavedModel
+    fails its checks.
     """
     import tensorflow as tf
 
@@ -48,6 +54,8 @@ def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = M
         classifier.network, networks, config.features, config.selection, classifier.labels, about
     )
     folder = make_folder(base / name)
+    for left in folder.glob(".export-*"):  # of an export that was killed
+        shutil.rmtree(left, ignore_errors=True)
     # In the model's own folder, so that the last step is a rename; TF-Serving looks at numbers only.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
         fresh = Path(temporary) / "model"
@@ -83,7 +91,7 @@ def next_version(folder: Path) -> int:
 
 
 def scan_graph(folder: Path) -> None:
-    """Raises `ValueError` for Python functions and functions that must be compiled by XLA."""
+    """Raises `ExportError` for Python functions and functions that must be compiled by XLA."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -93,11 +101,11 @@ def scan_graph(folder: Path) -> None:
         bad = sorted({node.op for node in nodes} & PYTHON_OPS)
         compiled = [function.signature.name for function in library if function.attr["_XlaMustCompile"].b]
         if bad or compiled:
-            raise ValueError(f"the graph holds what TF-Serving lacks: {bad + compiled}")
+            raise ExportError(f"nothing exported: the graph holds what TF-Serving lacks: {bad + compiled}")
 
 
 def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: dict, classifier) -> None:
-    """Raises `ValueError` when the loaded SavedModel and the Keras networks disagree on a real video."""
+    """Raises `ExportError` when the loaded SavedModel and the Keras networks disagree on a real video."""
     import tensorflow as tf
 
     from pipelines.decoding import decode_all
@@ -137,7 +145,9 @@ def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: 
 def _require_close(found: np.ndarray, expected: np.ndarray, name: str, tolerance: float = TOLERANCE) -> None:
     worst = float(np.abs(found - expected).max(initial=0.0))
     if not worst <= tolerance:
-        raise ValueError(f"{name}: the SavedModel differs from the Keras network by {worst:.2g}")
+        raise ExportError(
+            f"nothing exported: {name}: the SavedModel differs from the Keras network by {worst:.2g}"
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """A trained network on disk: `best.keras` and `model.json`, which says what it is and how it was made."""
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,13 @@ class TrainedModel:
 
 def run_of(kind: str, config, index: FeatureIndex, seed: int, learned_from: dict | None = None) -> dict:
     """What a training depends on; `learned_from` says which score table a sampler learns from."""
+    ids = [video.video_id for video in index.of_split("train")]
     return {
         "kind": kind,
         "config": dataclasses.asdict(config),
         "features": index.settings.digest(),
         "labels": index.labels,
+        "train_videos": hashlib.sha256(repr(sorted(ids)).encode()).hexdigest()[:16],
         "seed": seed,
         "learned_from": learned_from,
     }

@@ -124,6 +124,8 @@ def _validation(
             probabilities = clip_probabilities(function, clips)
             own.append(probabilities[:, label])
             right.append(probabilities.argmax(axis=1) == label)
+        if not own:
+            return {}
         likelihood = np.log(np.maximum(np.concatenate(own), 1e-7))
         return {"log_likelihood": float(likelihood.mean()), "accuracy": float(np.concatenate(right).mean())}
 

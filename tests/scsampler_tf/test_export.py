@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipelines.errors import UserError
 from scsampler_tf import export as export_module
-from scsampler_tf.export import compare, export, main, next_version, scan_graph
+from scsampler_tf.export import ExportError, compare, export, main, next_version, scan_graph
 from scsampler_tf.model_folder import load_model
 from scsampler_tf.workdir import Workdir, open_workdir
 
@@ -32,7 +32,7 @@ def ready_model(tiny_run, monkeypatch):
 def test_an_export_that_differs_leaves_nothing_behind(run, tmp_path, ready_model, monkeypatch):
     monkeypatch.setattr(export_module, "TOLERANCE", -1.0)
     monkeypatch.setattr(export_module._require_close, "__defaults__", (-1.0,))
-    with pytest.raises(ValueError, match="the SavedModel differs from the Keras network"):
+    with pytest.raises(ExportError, match="the SavedModel differs from the Keras network"):
         export(*run, "scsampler", tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.name != "scsampler"]
 
@@ -73,7 +73,7 @@ def test_a_graph_for_a_stock_server(tiny_run, tmp_path):
             return {"y": tf.py_function(lambda v: v + 1, [x], tf.float32)}
 
     tf.saved_model.save(Foreign(), str(tmp_path / "python"))
-    with pytest.raises(ValueError, match="EagerPyFunc"):
+    with pytest.raises(ExportError, match="EagerPyFunc"):
         scan_graph(tmp_path / "python")
 
     class Compiled(tf.Module):
@@ -82,7 +82,7 @@ def test_a_graph_for_a_stock_server(tiny_run, tmp_path):
             return {"y": x + 1}
 
     tf.saved_model.save(Compiled(), str(tmp_path / "xla"))
-    with pytest.raises(ValueError, match="the graph holds what TF-Serving lacks"):
+    with pytest.raises(ExportError, match="the graph holds what TF-Serving lacks"):
         scan_graph(tmp_path / "xla")
 
 
@@ -92,7 +92,7 @@ def test_another_network_is_noticed(run, tiny_run):
     *others, bias = network.get_weights()
     network.set_weights([*others, bias + [1, 0]])
     classifier = load_model(workdir.model("classifier")).network
-    with pytest.raises(ValueError, match="saliency of md: the SavedModel differs"):
+    with pytest.raises(ExportError, match="saliency of md: the SavedModel differs"):
         compare(tiny_run.model / "1", workdir, config, {"md": (network, "ac")}, classifier)
 
 
