@@ -62,6 +62,10 @@ def claim_workdir(path: str | Path, config: ExperimentConfig) -> Workdir:
     workdir = Workdir(make_folder(path))
     if workdir.config_file.exists():
         there = read_json(workdir.config_file)
+        if not isinstance(there, dict):
+            raise UserError(
+                f"{workdir.config_file}: holds no configuration; delete it or use another --workdir"
+            )
         if there != to_dict(config):
             raise UserError(
                 f"{path}: {_difference(there, to_dict(config))}; use another --workdir or the same settings"
