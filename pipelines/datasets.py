@@ -76,16 +76,6 @@ def augmented(data: tf.data.Dataset, size: int, flip: bool, seed: int) -> tf.dat
     return tf.data.Dataset.zip(data, counter).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def centred(data: tf.data.Dataset, size: int) -> tf.data.Dataset:
-    """The central square of every clip, as float32: what evaluation sees."""
-
-    def crop(clip, label):
-        offset = (clip.shape[1] - size) // 2
-        return tf.cast(clip[:, offset : offset + size, offset : offset + size], tf.float32), label
-
-    return data.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-
-
 def sampler_videos(
     index: FeatureIndex,
     videos: list[VideoRecord],

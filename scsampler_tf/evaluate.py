@@ -20,7 +20,6 @@ from scsampler_tf.workdir import Workdir
 
 DRAWS = 100
 TEST_SPLIT = "test"
-TABLE_SCHEMES = ("visual", "audio", "union_list")
 TITLES = {
     "random": "Random",
     "uniform": "Uniform",
@@ -48,32 +47,12 @@ def evaluate(
     tables = load_tables(workdir)
     data = evaluation_set(index, tables, split)
     train = evaluation_set(index, tables, "train") if index.of_split("train") else None
-    costs = network_costs(workdir)
-    rows = main_table(data, train, config.selection, costs, seed=config.seed, draws=draws)
-    if config.selection.fusion not in TABLE_SCHEMES and data.visual is not None and data.audio is not None:
-        oracle = rows.pop("oracle")
-        rows |= {config.selection.fusion: scheme_row(data, config, costs), "oracle": oracle}
+    rows = main_table(data, train, config.selection, network_costs(workdir), seed=config.seed, draws=draws)
     return {
         "main": {name: row.to_dict() for name, row in rows.items()},
         "used": used(index, data, tables, split, config.seed, draws),
         "config": to_dict(config),
     }
-
-
-def scheme_networks(scheme: str, costs) -> tuple[str, ...]:
-    """The sampler networks that a fusion scheme runs, of those that are trained."""
-    without = {"visual": ("audio",), "audio": ("md", "rgb_r")}.get(scheme, ())
-    return tuple(kind for kind in SAMPLERS if kind in costs.samplers and kind not in without)
-
-
-def scheme_row(data, config: ExperimentConfig, costs):
-    """The row of the configured fusion scheme, for one that the paper's table does not have."""
-    from scsampler_tf.methods import chosen_clips, result, saliency_choice
-
-    selection = config.selection
-    chosen = chosen_clips(data, saliency_choice(data, selection, selection.fusion))
-    networks = scheme_networks(selection.fusion, costs)
-    return result(data, [chosen], costs, selection.K, networks, config.seed, selection.stride)
 
 
 def network_costs(workdir: Workdir):

@@ -6,7 +6,7 @@ import numpy as np
 
 from scsampler_tf import selection as choose
 from scsampler_tf.aggregate import bootstrap_interval, correct, video_probabilities
-from scsampler_tf.config import SelectionConfig
+from scsampler_tf.config import SAMPLERS, SelectionConfig
 from scsampler_tf.cost import Sampler, video_gflops
 from scsampler_tf.evaluation_set import EvaluationSet
 from scsampler_tf.fusion import fuse
@@ -134,7 +134,8 @@ def main_table(
     """Tables 1 and 2 of the paper: baselines, SCSampler, oracle.
 
     `train` gives the empirical baseline its histogram of oracle positions; random and empirical are
-    averaged over `draws` seeds. Methods whose sampler was not trained are left out.
+    averaged over `draws` seeds. Methods whose sampler was not trained are left out; a configured fusion
+    scheme that the paper's table does not have gets a row of its own.
     """
     K, mask = config.K, data.mask
     seeds = [seed + draw for draw in range(draws)]
@@ -152,7 +153,8 @@ def main_table(
         histogram = choose.fit_empirical(scores, train.mask, K)
         rows["empirical"] = row([choose.empirical_clips(histogram, mask, K, each) for each in seeds])
     rows["dense"] = result(data, [mask], costs, None, (), seed)
-    for name, networks in sampling_methods(data, costs).items():
+    for name in table_schemes(data, config.fusion):
+        networks = scheme_networks(name, costs)
         rows[name] = row([saliency_choice(data, config, name)], samplers=networks, stride=config.stride)
     # The oracle needs f on every clip, so it costs what dense evaluation costs.
     oracle = choose.oracle_clips(data.probabilities, data.labels, mask, K)
@@ -160,14 +162,15 @@ def main_table(
     return rows
 
 
-def sampling_methods(data: EvaluationSet, costs: Costs) -> dict[str, tuple[str, ...]]:
-    """The SCSampler rows that the trained samplers allow, and the networks that each runs."""
-    eyes = tuple(name for name in ("md", "rgb_r") if name in costs.samplers)
-    methods = {}
-    if data.visual is not None:
-        methods["visual"] = eyes
-    if data.audio is not None:
-        methods["audio"] = ("audio",)
-    if data.visual is not None and data.audio is not None:
-        methods["union_list"] = (*eyes, "audio")
-    return methods
+def table_schemes(data: EvaluationSet, fusion: str) -> list[str]:
+    """The SCSampler rows that the trained samplers allow, with one for the configured scheme `fusion`."""
+    allowed = [name for name, there in (("visual", data.visual), ("audio", data.audio)) if there is not None]
+    if len(allowed) == 2:
+        allowed += ["union_list"] if fusion in (*allowed, "union_list") else ["union_list", fusion]
+    return allowed
+
+
+def scheme_networks(scheme: str, costs: Costs) -> tuple[str, ...]:
+    """The sampler networks that a fusion scheme runs, of those that are trained."""
+    without = {"visual": ("audio",), "audio": ("md", "rgb_r")}.get(scheme, ())
+    return tuple(kind for kind in SAMPLERS if kind in costs.samplers and kind not in without)

@@ -6,9 +6,15 @@ import numpy as np
 
 from scsampler_tf import selection as choose
 from scsampler_tf.config import SelectionConfig
-from scsampler_tf.evaluate import scheme_networks
 from scsampler_tf.evaluation_set import EvaluationSet
-from scsampler_tf.methods import Costs, chosen_clips, gflops_per_video, is_right, saliency_choice
+from scsampler_tf.methods import (
+    Costs,
+    chosen_clips,
+    gflops_per_video,
+    is_right,
+    saliency_choice,
+    scheme_networks,
+)
 
 TRUE_SCORE_STEP = 1e-3
 """True-class scores nearer than this count as equal; then the cheaper settings win."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.datasets import augmented, centred, feature_clips, sampler_videos, training_clips
+from pipelines.datasets import augmented, feature_clips, sampler_videos, training_clips
 from pipelines.prepare import prepare
 from pipelines.records import parse
 from pipelines.settings import FeatureSettings
@@ -187,12 +187,3 @@ def test_augmentation_follows_its_seed_and_never_ends():
     assert sorted(taken(1)[1]) == sorted(list(range(6)) * 3)
     clips, _ = taken(4)
     assert (np.diff(clips[..., 0], axis=3) == 1).all()  # nothing is mirrored without `flip`
-
-
-def test_central_squares_for_evaluation():
-    data = centred(numbered(), 4)
-    assert data.element_spec[0].shape == (3, 4, 4, 3)
-    clips, labels = listed(data)
-    assert clips.dtype == np.float32
-    np.testing.assert_array_equal(clips[2, 1, :, :, 0], 8 * np.arange(2, 6)[:, None] + np.arange(2, 6))
-    assert labels == list(range(6))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from scsampler_tf.evaluate import apply_best, evaluate, markdown, scheme_networks
+from scsampler_tf.evaluate import apply_best, evaluate, markdown
+from scsampler_tf.methods import scheme_networks
 from scsampler_tf.tables import load_table, save_table
 
 SELECTION = {"K": 3, "K_prime": 1, "alpha": 0.25, "fusion": "convex_list", "stride": 2}
