@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from pipelines.motion import CanvasGrid, frame_vectors, native_grid
+from pipelines.canvas import CanvasGrid
+from pipelines.motion import frame_vectors, native_grid
 from pipelines.transcode import transcoded
 from pipelines.video_file import VideoStream
 
