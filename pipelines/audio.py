@@ -14,7 +14,7 @@ GAP_S = 0.05  # timestamps of packets jitter by a few milliseconds; a longer jum
 
 
 class SoundReader:
-    """Mono samples at `rate` Hz of a video's first audio stream, addressed in seconds since `origin_s`.
+    """Mono samples at `rate` Hz of a video's main audio stream, counted from the second `origin_s` on.
 
     `origin_s` is the container's time of the first video frame, so that second 0 is the same moment
     for picture and sound whatever the start offsets of the streams are. Windows must be asked for in
@@ -107,8 +107,8 @@ def _joined(frames: list) -> np.ndarray:
 
 def _decoded(container) -> Iterator[av.AudioFrame]:
     """Audio frames; damaged packets are left out, an unreadable rest ends the sound."""
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:  # no decoder for it
+    stream = _main_stream(container)
+    if stream is None:
         return
     packets = container.demux(stream)
     while True:
@@ -118,3 +118,10 @@ def _decoded(container) -> Iterator[av.AudioFrame]:
             return
         with contextlib.suppress(av.FFmpegError):
             yield from packet.decode()
+
+
+def _main_stream(container) -> av.AudioStream | None:
+    """The stream that a player would choose; among several, one that can be decoded."""
+    best = container.streams.best("audio")
+    streams = ([best] if best else []) + list(container.streams.audio)
+    return next((stream for stream in streams if stream.codec_context is not None), None)

@@ -1,30 +1,22 @@
 """The streaming pass: motion displacements, RGB residuals and I-frames of every clip, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 
 import av
 import numpy as np
 
-from pipelines.clips import ClipPlan, cells, require_clips
-from pipelines.errors import VideoError
+from pipelines.clip_features import ClipBuilder
+from pipelines.clips import ClipPlan, require_clips
+from pipelines.damage import Damage, check_complete
 from pipelines.frame_times import FrameTimes
-from pipelines.motion import quantised
-from pipelines.motion_source import DirectMotion, MotionFrame, TranscodedMotion
+from pipelines.geometry import UPRIGHT, Geometry
+from pipelines.motion_source import MotionFrame, StreamMotion, TranscodedMotion
 from pipelines.pictures import SquarePictures
-from pipelines.residual import encode, residual
+from pipelines.policy import motion_policy
 from pipelines.settings import FeatureSettings
-from pipelines.video_file import (
-    Damage,
-    VideoStream,
-    decoded_frames,
-    frame_rate,
-    opened_pictures,
-    probe,
-)
-
-CODECS_WITH_VECTORS = ("mpeg4", "h264", "mpeg1video", "mpeg2video")
+from pipelines.video_file import VideoStream, decoded_frames, opened_pictures, probe
 
 
 @dataclass
@@ -41,21 +33,6 @@ class ClipFeatures:
     md: np.ndarray
     rgb_r: np.ndarray
     iframe: np.ndarray
-
-
-def motion_policy(stream: VideoStream, motion: str, path: str | PathLike) -> str:
-    """ "direct" or "transcode" for a stream under the setting `features.motion`.
-
-    Raises `VideoError` when direct is demanded of a codec whose decoder gives no vectors.
-    """
-    exports = stream.codec in CODECS_WITH_VECTORS
-    if motion == "direct" and not exports:
-        raise VideoError(
-            f"{path}: {stream.codec} gives no motion vectors; set features.motion to auto or transcode"
-        )
-    if motion == "auto":
-        return "direct" if exports and not stream.has_b_frames else "transcode"
-    return motion
 
 
 class CompressedVideo:
@@ -79,16 +56,26 @@ class CompressedVideo:
         Raises `VideoError` for a file that is no video, cannot be decoded or is shorter than a clip.
         """
         self.stream = probe(self._path)
-        self.policy = motion_policy(self.stream, self._settings.motion, self._path)
+        policy = motion_policy(self.stream, self._settings.motion, self._path)
+        self.policy = policy.name
         damage = Damage()
         with opened_pictures(self._path) as (container, stream):
-            self.timing = FrameTimes(stream.time_base, [], [], frame_rate(stream))
-            make = DirectMotion if self.policy == "direct" else TranscodedMotion
-            source = make(stream.codec_context, self._settings.canvas, self.stream.rotation)
+            self.timing = FrameTimes(stream.time_base, [], [], self.stream.fps)
+            source = self._source(stream)
             frames = self._timed(decoded_frames(container, stream, damage))
-            yield from self._assembled(source.frames(frames), source.rotation)
-            damage.check_count(self.timing.count, stream.frames)
+            yield from self._assembled(source.frames(frames))
+            check_complete(damage, container, stream, self.timing)
             self.damage = damage.sentences() + source.remarks(self.stream)
+
+    def _source(self, stream: av.VideoStream) -> StreamMotion | TranscodedMotion:
+        if self.policy == "transcode":
+            square = SquarePictures(self._settings.canvas, self.stream.geometry, "yuv420p")
+            return TranscodedMotion(square)
+        return StreamMotion(stream)
+
+    def _geometry(self) -> Geometry:
+        """That of the frames which carry the motion: re-coded ones are upright already."""
+        return UPRIGHT if self.policy == "transcode" else self.stream.geometry
 
     def _timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Notes the times of the original frames, whatever becomes of them afterwards."""
@@ -96,14 +83,13 @@ class CompressedVideo:
             self.timing.add(frame.pts, frame.key_frame)
             yield frame
 
-    def _assembled(self, frames: Iterable[MotionFrame], rotation: int) -> Iterator[ClipFeatures]:
+    def _assembled(self, frames: Iterable[MotionFrame]) -> Iterator[ClipFeatures]:
         span = self._settings.span
-        clip = _ClipBuilder(self._settings, rotation)
+        clip = ClipBuilder(self._settings, self._geometry())
         count = 0
         for frame in frames:
             if count and count % span == 0:  # only now the time at which the clip ends is known
                 yield self._finished(clip, count)
-                clip.restart()
             clip.add(count % span, frame)
             count += 1
         plan = ClipPlan(count, self._settings.clip_frames, self._settings.clip_step)
@@ -111,89 +97,14 @@ class CompressedVideo:
         if plan.count * span >= count:  # else the tail is too short to be a clip
             yield self._finished(clip, count)
 
-    def _finished(self, clip: "_ClipBuilder", stop: int) -> ClipFeatures:
+    def _finished(self, clip: ClipBuilder, stop: int) -> ClipFeatures:
         start = (stop - 1) // self._settings.span * self._settings.span
+        md, rgb_r, iframe = clip.finish()
         return ClipFeatures(
             index=start // self._settings.span,
             start_s=self.timing.seconds(start),
             end_s=self.timing.seconds(stop),
-            md=clip.md(),
-            rgb_r=clip.residuals(),
-            iframe=clip.iframe(),
+            md=md,
+            rgb_r=rgb_r,
+            iframe=iframe,
         )
-
-
-@dataclass
-class _Cells:
-    """Which frames of a clip are taken: the first P-frame of each cell."""
-
-    bounds: np.ndarray
-    taken: list[np.ndarray] = field(default_factory=list)
-    last: int = -1
-
-    def claims(self, offset: int) -> bool:
-        """Whether the P-frame at `offset` is the first of its cell; then the cell counts as filled."""
-        cell = int(np.searchsorted(self.bounds, offset, side="right")) - 1
-        if cell == self.last:
-            return False
-        self.last = cell
-        return True
-
-    def restart(self) -> None:
-        self.taken, self.last = [], -1
-
-
-class _ClipBuilder:
-    """Collects the features of one clip after the other; holds one clip and two decoded frames."""
-
-    def __init__(self, settings: FeatureSettings, rotation: int) -> None:
-        self._settings = settings
-        self._md = _Cells(cells(settings.span, settings.md_frames))
-        self._residuals = _Cells(cells(settings.span, settings.residual_frames))
-        self._small = SquarePictures(settings.residual_size, rotation)
-        self._still = SquarePictures(settings.iframe_size, rotation)
-        self._previous: av.VideoFrame | None = None
-        self._previous_small: np.ndarray | None = None
-        self._latest_i: av.VideoFrame | None = None
-        self._clip_i: av.VideoFrame | None = None
-
-    def restart(self) -> None:
-        self._md.restart()
-        self._residuals.restart()
-        self._clip_i = None
-
-    def add(self, offset: int, motion: MotionFrame) -> None:
-        """Takes what the frame at `offset` of the clip contributes."""
-        small = None
-        if motion.intra:
-            self._latest_i = motion.frame
-            self._clip_i = self._clip_i or motion.frame
-        elif self._previous is not None:
-            wants_md, wants_residual = self._md.claims(offset), self._residuals.claims(offset)
-            if wants_md or wants_residual:
-                grid = motion.grid()
-            if wants_md:
-                self._md.taken.append(quantised(grid))
-            if wants_residual:
-                small = self._small.array(motion.frame)
-                self._residuals.taken.append(self._residual(small, grid))
-        self._previous, self._previous_small = motion.frame, small
-        self._latest_i = self._latest_i or motion.frame  # a damaged start may have no I-frame
-
-    def _residual(self, small: np.ndarray, grid: np.ndarray) -> np.ndarray:
-        previous = self._previous_small
-        if previous is None:
-            previous = self._small.array(self._previous)
-        scale = np.float32(self._settings.residual_size / self._settings.canvas)
-        return encode(residual(small, previous, grid * scale))
-
-    def md(self) -> np.ndarray:
-        grid = self._settings.grid
-        return np.array(self._md.taken, np.int16).reshape(-1, grid, grid, 2)
-
-    def residuals(self) -> np.ndarray:
-        size = self._settings.residual_size
-        return np.array(self._residuals.taken, np.uint8).reshape(-1, size, size, 3)
-
-    def iframe(self) -> np.ndarray:
-        return self._still.array(self._clip_i or self._latest_i)

@@ -1,12 +1,22 @@
 """When each frame of a video is shown, and from which frames a decoder can start."""
 
+import base64
+import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
+import numpy as np
+
 NO_PTS = -(2**63)  # stands for a frame that came without a timestamp
+PAUSE = 4  # times the usual step between frames: a longer one is a pause
+MILLISECOND = Fraction(1, 1000)  # what Matroska and others round timestamps to
+MOST_HOLES = 3  # more of them are a variable frame rate
+PLAIN = 32  # lists up to this length stay readable
 
 
 class FrameTimes:
@@ -67,23 +77,35 @@ class FrameTimes:
         place = bisect_right(self.keyframes, frame)
         return self.keyframes[place - 1] if place else 0
 
+    def holes(self) -> list[tuple[float, float]]:
+        """Seconds (from, to) where frames are missing in a stream that is otherwise even.
+
+        A stream with many different steps has a variable frame rate, and its pauses are meant.
+        """
+        if not self.seekable or self.count < PLAIN:
+            return []
+        steps = np.diff(np.frombuffer(self.pts, np.int64))
+        usual = float(np.median(steps))
+        rounding = max(1, MILLISECOND / self.time_base) * 1.01
+        (uneven,) = np.nonzero(np.abs(steps - usual) > rounding)
+        if len(uneven) > MOST_HOLES or steps[uneven].min(initial=2**62) < PAUSE * usual:
+            return []
+        return [(self.seconds(frame) + 1 / self.fps, self.seconds(frame + 1)) for frame in uneven.tolist()]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON; timestamps in even steps shrink to start, step and count."""
+        """Plain JSON: even steps shrink to start, step and count, long uneven lists are compressed."""
         return {
             "time_base": str(self.time_base),
             "fps": self.fps,
-            "keyframes": list(self.keyframes),
+            "keyframes": _packed(self.keyframes),
             "pts": _packed(self.pts),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "FrameTimes":
         """The inverse of `to_dict`."""
-        pts = values["pts"]
-        if isinstance(pts, dict):
-            start, step = pts["start"], pts["step"]
-            pts = range(start, start + step * pts["count"], step)
-        return cls(Fraction(values["time_base"]), pts, values["keyframes"], values["fps"])
+        pts, keyframes = _unpacked(values["pts"]), _unpacked(values["keyframes"])
+        return cls(Fraction(values["time_base"]), pts, keyframes, values["fps"])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FrameTimes):
@@ -93,10 +115,39 @@ class FrameTimes:
     __hash__ = None  # grows while a video is read
 
 
-def _packed(pts: array) -> dict[str, int] | list[int | None]:
-    if NO_PTS not in pts:
-        step = pts[1] - pts[0] if len(pts) > 1 else 1
-        start = pts[0] if pts else 0
-        if step and all(value == start + step * frame for frame, value in enumerate(pts)):
-            return {"start": start, "step": step, "count": len(pts)}
-    return [None if value == NO_PTS else value for value in pts]
+def measured_rate(pts: Sequence[int | None], time_base: Fraction) -> float | None:
+    """Frames a second according to the timestamps of consecutive frames; None where they do not tell.
+
+    It is the mean of the steps, without pauses of several frames; the order of the timestamps, which some
+    files mix up, does not matter.
+    """
+    steps = [after - before for before, after in pairwise(sorted({*pts} - {None, NO_PTS}))]
+    if not steps:
+        return None
+    steps = [step for step in steps if step <= PAUSE * median(steps)]
+    return float(len(steps) / (sum(steps) * time_base))
+
+
+def _packed(values: Sequence[int]) -> dict[str, Any] | list[int | None]:
+    """Whole numbers of 64 bits as small JSON: even steps as such, short lists plainly, else compressed."""
+    if NO_PTS not in values:
+        step = values[1] - values[0] if len(values) > 1 else 1
+        start = values[0] if values else 0
+        if step and all(value == start + step * place for place, value in enumerate(values)):
+            return {"start": start, "step": step, "count": len(values)}
+    if len(values) <= PLAIN:
+        return [None if value == NO_PTS else value for value in values]
+    # Differences are small or repeat; they and their sums wrap around at 64 bits, so nothing is lost.
+    changes = np.diff(np.array(values, np.int64).view(np.uint64), prepend=np.uint64(0))
+    planes = changes.astype("<u8").view(np.uint8).reshape(-1, 8).T  # bytes of one significance together
+    return {"deltas": base64.b64encode(zlib.compress(planes.tobytes())).decode("ascii")}
+
+
+def _unpacked(packed: dict[str, Any] | list[int | None]) -> Iterable[int | None]:
+    if isinstance(packed, list):
+        return packed
+    if "deltas" not in packed:
+        return range(packed["start"], packed["start"] + packed["step"] * packed["count"], packed["step"])
+    planes = np.frombuffer(zlib.decompress(base64.b64decode(packed["deltas"])), np.uint8).reshape(8, -1)
+    changes = np.ascontiguousarray(planes.T).view("<u8")[:, 0].astype(np.uint64)
+    return changes.cumsum().view(np.int64).tolist()

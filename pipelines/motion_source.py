@@ -1,64 +1,83 @@
 """Where motion comes from: the stream's own vectors, or those of an in-memory re-coding."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import av
-import numpy as np
 
-from pipelines.canvas import CanvasGrid
-from pipelines.motion import frame_vectors, native_grid
+from pipelines.motion import VectorField, vector_bytes
 from pipelines.transcode import transcoded
 from pipelines.video_file import VideoStream
 
 LONGEST_B_RUN = 32  # frames held while waiting for the picture after a run of B-frames
 I_PICTURE, B_PICTURE = av.video.frame.PictureType.I, av.video.frame.PictureType.B
+LETTERS = {int(kind): kind.name for kind in av.video.frame.PictureType}
+FAST = {"h264": {"skip_loop_filter": "all"}, "mpeg4": {"lowres": "2"}}
+LOWRES = 2  # halvings
 
 
 @dataclass
 class MotionFrame:
-    """A picture, whether it is an I-frame, and its displacements `[g, g, 2]` in canvas pixels on demand."""
+    """A picture, and what its motion vectors refer to."""
 
     frame: av.VideoFrame
-    intra: bool
-    grid: Callable[[], np.ndarray]
+    back: int = 1
+    ahead: int = 0
+    size: tuple[int, int] | None = None  # height and width of a picture that was decoded smaller
+
+    @property
+    def intra(self) -> bool:
+        """Whether it is an I-frame, which has no motion."""
+        return self.frame.pict_type == I_PICTURE
+
+    @property
+    def letter(self) -> str:
+        """I, P or B; other codecs know further types."""
+        return LETTERS.get(self.frame.pict_type, "?")
+
+    def field(self) -> VectorField:
+        """The vectors, without the picture."""
+        height, width = self.size or (self.frame.height, self.frame.width)
+        return VectorField(vector_bytes(self.frame), height, width, self.back, self.ahead)
 
 
 class TranscodedMotion:
-    """Motion of the stream re-coded to P-frames; its frames are upright squares already."""
+    """Motion of the stream re-coded to P-frames.
 
-    rotation = 0
+    `pictures` (`SquarePictures` or `WholePictures` in yuv420p) makes the upright pictures that are coded,
+    so the motion has no geometry left to apply. With `pixels` False only vectors are of interest.
+    """
 
-    def __init__(self, context: av.VideoCodecContext, canvas: int, rotation: int) -> None:
-        self._canvas = canvas
-        self._source_rotation = rotation
+    def __init__(self, pictures, pixels: bool = True) -> None:
+        self._pictures = pictures
+        self._pixels = pixels
 
     def frames(self, frames: Iterable[av.VideoFrame]) -> Iterator[MotionFrame]:
         """The re-coded frames, one for each of `frames`."""
-        for frame in transcoded(frames, self._canvas, self._source_rotation):
-            yield MotionFrame(frame, frame.pict_type == I_PICTURE, lambda frame=frame: self._grid(frame))
+        for frame, size in transcoded(frames, self._pictures, self._pixels):
+            yield MotionFrame(frame, size=size)
 
     def remarks(self, stream: VideoStream) -> list[str]:
         """Nothing to remark: every stream is re-coded alike."""
         return []
 
-    def _grid(self, frame: av.VideoFrame) -> np.ndarray:
-        return native_grid(frame_vectors(frame), self._canvas, self._canvas)
 
-
-class DirectMotion:
-    """Motion of the stream as it is.
+class StreamMotion:
+    """Motion of the stream as it is (policies direct and scaled).
 
     Vectors of B-frames, and of P-frames between which B-frames lie, refer to the I- or P-frames around
-    them, so they are divided by the distance; that is coarser than re-coding.
+    them; `MotionFrame.back` and `.ahead` say how far away those are. With `pixels` False the decoder
+    leaves out what only pictures need; its vectors are the same.
     """
 
-    def __init__(self, context: av.VideoCodecContext, canvas: int, rotation: int) -> None:
+    def __init__(self, stream: av.VideoStream, pixels: bool = True) -> None:
+        context = stream.codec_context
         context.flags2 |= av.codec.context.Flags2.export_mvs
-        self.rotation = rotation
-        self._canvas = canvas
-        self._size: tuple[int, int] | None = None
-        self._canvas_grid: CanvasGrid | None = None
+        self._full_size = None
+        if not pixels:
+            context.options = FAST.get(context.name, {})
+            if "lowres" in context.options:
+                self._full_size = context.height, context.width
         self._first_b: int | None = None
 
     def frames(self, frames: Iterable[av.VideoFrame]) -> Iterator[MotionFrame]:
@@ -66,26 +85,23 @@ class DirectMotion:
         for number, (frame, back, ahead) in enumerate(with_distances(frames)):
             if self._first_b is None and frame.pict_type == B_PICTURE:
                 self._first_b = number
-            intra = frame.pict_type == I_PICTURE
-            yield MotionFrame(
-                frame, intra, lambda frame=frame, back=back, ahead=ahead: self._grid(frame, back, ahead)
-            )
+            yield MotionFrame(frame, back, ahead, self._full_size and self._true_size(frame))
+
+    def _true_size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Size of a picture decoded at low resolution; its vectors are still in full-size pixels."""
+        shrunk = tuple(-(-side >> LOWRES) for side in self._full_size)
+        if shrunk == (frame.height, frame.width):
+            return self._full_size
+        return frame.height << LOWRES, frame.width << LOWRES  # the stream has changed its size midway
 
     def remarks(self, stream: VideoStream) -> list[str]:
-        """Tells when B-frames turned up in a stream whose header announces none."""
+        """Tells when B-frames turned up in a stream that was taken for one without."""
         if stream.has_b_frames or self._first_b is None:
             return []
         return [
-            f"B-frames from frame {self._first_b} on although the header announces none: "
+            f"B-frames from frame {self._first_b} on although the stream announces none: "
             "motion is less exact there; features.motion transcode avoids it"
         ]
-
-    def _grid(self, frame: av.VideoFrame, back: int, ahead: int) -> np.ndarray:
-        size = frame.height, frame.width
-        if size != self._size:  # streams may change their size midway
-            self._size = size
-            self._canvas_grid = CanvasGrid(*size, self._canvas, self.rotation)
-        return self._canvas_grid(native_grid(frame_vectors(frame), *size, back, ahead))
 
 
 Distanced = tuple[av.VideoFrame, int, int]

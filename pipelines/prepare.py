@@ -7,29 +7,35 @@ never stop the batch.
 """
 
 import argparse
+import contextlib
 import dataclasses
-import itertools
-import multiprocessing
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import av
 from tqdm import tqdm
 
-from pipelines.compressed import CompressedVideo
-from pipelines.errors import UserError, VideoError, run_command
-from pipelines.files import make_folder, read_json, remove_parts, write_json, written_whole
-from pipelines.frame_times import NO_PTS
-from pipelines.index import INDEX_NAME, FeatureIndex, VideoRecord, require_same
-from pipelines.manifest import Refusal, Row, hold_out_validation, read_manifest
-from pipelines.settings import FeatureSettings, settings_from_dict
-from pipelines.wire import pack_log_mel, pack_md, pack_strip
+from pipelines.errors import UserError, run_command
+from pipelines.extraction import (
+    SETTINGS_NAME,
+    clips_with_sound,
+    crashed,
+    extract,
+    fingerprint,
+    is_final,
+    make_index,
+    note_name,
+    require_settings,
+    shard_name,
+    stamped,
+)
+from pipelines.files import make_folder, read_json, remove_parts, write_json
+from pipelines.folder_lock import only_writer
+from pipelines.index import INDEX_NAME, FeatureIndex
+from pipelines.manifest import Refusal, Row, read_manifest
+from pipelines.settings import FeatureSettings
 from pipelines.workers import WorkerCrash, run_jobs
 
-SETTINGS_NAME = "settings.json"
-CLIPS_AT_ONCE = 32  # log-mel windows are computed in batches of this many clips
+__all__ = ["add_settings", "claim_folder", "clips_with_sound", "given_settings", "prepare", "report"]
 
 
 def prepare(
@@ -42,38 +48,27 @@ def prepare(
 ) -> FeatureIndex:
     """Extracts the features of every row into `out` and returns the index written there.
 
-    What an earlier run has done is kept, so long as the video is the same; one run at a time works in a
-    folder. `seed` draws the validation split where the manifest has none. Raises `UserError` when nothing in
-    the manifest is usable, or when `out` holds features of other settings.
+    What an earlier run has done is kept, so long as the video is the same. `seed` draws the validation
+    split where the manifest has none. Raises `UserError` when nothing in the manifest is usable, when
+    `out` holds features of other settings, or when another run works in `out`.
     """
     rows, refused = read_manifest(manifest)
     out = make_folder(out)
-    claim_folder(out, settings)
-    remove_parts(out)
-    jobs = [(row, out, settings) for row in rows if not _is_done(row, out)]
-    progress = tqdm(
-        run_jobs(extract_video, jobs, workers),
-        "features",
-        total=len(rows),
-        initial=len(rows) - len(jobs),
-        unit="video",
-        disable=quiet,
-    )
-    for (row, _, _), result in progress:
-        if isinstance(result, WorkerCrash):
-            # unlike a refusal it is tried again by the next run: the machine may have been at fault
-            _note(row, out, _fingerprint(row.path), {"status": "crashed", "reason": f"{row.path}: {result}"})
-    index = _collect(rows, refused, out, settings, seed)
-    if not index.videos:
-        raise UserError(f"{manifest}: none of its videos is usable; first: {index.refused[0].reason}")
-    write_json(out / INDEX_NAME, index.to_dict())
+    with only_writer(out):
+        claim_folder(out, settings)
+        remove_parts(out)
+        _extract_all(rows, out, settings, workers, quiet)
+        index = _collect(rows, refused, out, settings, seed)
+        if not index.videos:
+            raise UserError(f"{manifest}: none of its videos is usable; first: {index.refused[0].reason}")
+        write_json(out / INDEX_NAME, index.to_dict())
     return index
 
 
 def claim_folder(out: Path, settings: FeatureSettings) -> None:
     """Writes the settings into a folder without features yet, or refuses one that has features of others."""
     if (out / SETTINGS_NAME).exists() and any((out / "shards").glob("*/*.tfrecord")):
-        require_same(settings_from_dict(read_json(out / SETTINGS_NAME)), settings, str(out))
+        require_settings(read_json(out / SETTINGS_NAME), settings, str(out))
     else:
         write_json(out / SETTINGS_NAME, dataclasses.asdict(settings))
 
@@ -81,139 +76,41 @@ def claim_folder(out: Path, settings: FeatureSettings) -> None:
 def extract_video(job: tuple[Row, Path, FeatureSettings]) -> None:
     """One video's shard and note; a video that cannot be used gets a note with the reason."""
     row, out, settings = job
-    source = _fingerprint(row.path)  # before it is read: a file that changes meanwhile is done again
-    try:
-        note = {"status": "ok", **dataclasses.asdict(_write_features(row, out, settings))}
-    except VideoError as error:
-        note = {"status": "refused", "reason": str(error)}
-    except av.FFmpegError as error:
-        note = {"status": "refused", "reason": f"{row.path}: cannot be decoded ({error}); leave it out"}
-    _note(row, out, source, note)
+    source = fingerprint(row.path)  # before it is read: a file that changes meanwhile is done again
+    note = extract(row, row.path, out / shard_name(row), settings)
+    write_json(out / note_name(row), stamped(note, source))
 
 
-def _write_features(row: Row, out: Path, settings: FeatureSettings) -> VideoRecord:
-    if multiprocessing.parent_process() is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a worker that only writes records must not claim a GPU
-    from pipelines.records import write_shard  # TensorFlow, needed only where features are written
-
-    video = CompressedVideo(row.path, settings)
-    shard = Path("shards") / row.video_id[-2:] / f"{row.video_id}.tfrecord"
-    heard = []
-    with written_whole(out / shard) as temporary:
-        clips = write_shard(str(temporary), _clip_records(row, video, settings, heard))
-    times = video.timing
-    return VideoRecord(
-        video_id=row.video_id,
-        clips=clips,
-        frames=times.count,
-        fps=times.fps,
-        duration_s=times.seconds(times.count),
-        has_audio=any(heard),
-        codec=video.stream.codec,
-        policy=video.policy,
-        shard=str(shard),
-        timing=times.to_dict(),
-        damage=video.damage,
-        **_of_manifest(row),
-    )
-
-
-def _of_manifest(row: Row) -> dict:
-    segments = [list(bounds) for bounds in row.segments] if row.segments else None
-    return {"path": str(row.path), "label": row.label, "split": row.split, "segments": segments}
-
-
-def _clip_records(row: Row, video: CompressedVideo, settings: FeatureSettings, heard: list) -> Iterator:
-    from pipelines.records import ClipRecord
-
-    quality = settings.jpeg_quality
-    for clip, mel in clips_with_sound(row.path, video, settings):
-        heard.append(mel is not None)
-        yield ClipRecord(
-            video_id=row.video_id,
-            clip=clip.index,
-            start_s=clip.start_s,
-            end_s=clip.end_s,
-            md=pack_md(clip.md),
-            rgb_r=pack_strip(clip.rgb_r, quality),
-            iframe=pack_strip(clip.iframe[None], quality),
-            log_mel=pack_log_mel(mel),
-        )
-
-
-def clips_with_sound(path: Path, video: CompressedVideo, settings: FeatureSettings) -> Iterator[tuple]:
-    """(clip features, log-mel `[40, 200]` or None) of every clip, in one pass over picture and sound each."""
-    from pipelines.log_mel import clip_log_mels, mel_plan
-
-    clips = video.clips()
-    group = list(itertools.islice(clips, CLIPS_AT_ONCE))
-    reader = plan = None
-    if group and video.stream.has_audio:
-        plan = mel_plan(settings.span / video.timing.fps)
-        reader = _open_sound(path, plan.rate, video)
-    try:
-        while group:
-            times = [(clip.start_s, clip.end_s) for clip in group]
-            mels = clip_log_mels(reader, plan, times) if reader else [None] * len(group)
-            yield from zip(group, mels, strict=True)
-            group = list(itertools.islice(clips, CLIPS_AT_ONCE))
-    finally:
-        if reader:
-            reader.close()
-
-
-def _open_sound(path: Path, rate: int, video: CompressedVideo):
-    from pipelines.audio import SoundReader
-
-    first = video.timing.pts[0]
-    return SoundReader(path, rate, 0.0 if first == NO_PTS else float(first * video.timing.time_base))
-
-
-def _note_path(row: Row, out: Path) -> Path:
-    return out / "videos" / row.video_id[-2:] / f"{row.video_id}.json"
-
-
-def _fingerprint(path: Path) -> list | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _note(row: Row, out: Path, source: list | None, values: dict) -> None:
-    write_json(_note_path(row, out), {"source": source, **values})
+def _extract_all(rows: list[Row], out: Path, settings: FeatureSettings, workers: int, quiet: bool) -> None:
+    jobs = [(row, out, settings) for row in rows if not _is_done(row, out)]
+    kept = len(rows) - len(jobs)
+    with (
+        # closed at once when this is interrupted, so that the workers end
+        contextlib.closing(run_jobs(extract_video, jobs, workers)) as results,
+        tqdm(total=len(rows), desc="features", initial=kept, unit="video", disable=quiet) as progress,
+    ):
+        for (row, _, _), result in results:
+            if isinstance(result, WorkerCrash):
+                note = stamped(crashed(f"{row.path}: {result}"), fingerprint(row.path))
+                write_json(out / note_name(row), note)
+            progress.update()
 
 
 def _is_done(row: Row, out: Path) -> bool:
     try:
-        note = read_json(_note_path(row, out))
+        note = read_json(out / note_name(row))
     except UserError:  # not there, or damaged by a machine that lost its power
         return False
-    finished = note["status"] == "refused" or (note["status"] == "ok" and (out / note["shard"]).exists())
-    return finished and note["source"] == _fingerprint(row.path)
+    if not is_final(note, fingerprint(row.path)):
+        return False
+    return note["status"] != "ok" or (out / shard_name(row)).exists()
 
 
 def _collect(
     rows: list[Row], refused: list[Refusal], out: Path, settings: FeatureSettings, seed: int
 ) -> FeatureIndex:
-    usable, refused, notes = [], list(refused), {}
-    for row in rows:
-        note = read_json(_note_path(row, out))
-        if note["status"] == "ok":
-            usable.append(row)
-            notes[row.video_id] = note
-        else:
-            refused.append(Refusal(row.name, note["reason"]))
-    usable, validation = hold_out_validation(usable, seed)  # drawn from usable videos, so that some are left
-    known = [field.name for field in dataclasses.fields(VideoRecord)]
-    videos = []
-    for row in usable:
-        # what the manifest says is that of today, not that of an earlier run
-        note = {**notes[row.video_id], **_of_manifest(row)}
-        videos.append(VideoRecord(**{name: note[name] for name in known}))
-    labels = sorted({video.label for video in videos})
-    return FeatureIndex(out, settings, labels, videos, refused, validation)
+    notes = {row.video_id: read_json(out / note_name(row)) for row in rows}
+    return make_index(rows, refused, notes, out, settings, seed)
 
 
 def report(index: FeatureIndex) -> str:
@@ -228,26 +125,35 @@ def report(index: FeatureIndex) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.prepare", description=__doc__.split("\n\n")[0])
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that every way of preparing a manifest has."""
     parser.add_argument("--manifest", required=True, help="CSV with columns path,label,split")
     parser.add_argument("--out", required=True, help="feature folder to write")
-    parser.add_argument("--workers", type=int, default=2, help="processes; 0 works in this one (default 2)")
     parser.add_argument("--seed", type=int, default=0, help="of the validation split, where the CSV has none")
     for field in dataclasses.fields(FeatureSettings):
         name = "--" + field.name.replace("_", "-")
         parser.add_argument(
             name, type=type(field.default), default=field.default, help=f"default {field.default}"
         )
+
+
+def given_settings(args: argparse.Namespace) -> FeatureSettings:
+    """The feature settings of a command line that `add_settings` has described."""
+    names = [field.name for field in dataclasses.fields(FeatureSettings)]
+    return FeatureSettings(**{name: getattr(args, name) for name in names})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.prepare", description=__doc__.split("\n\n")[0])
+    add_settings(parser)
+    parser.add_argument("--workers", type=int, default=2, help="processes; 0 works in this one (default 2)")
     args = parser.parse_args(argv)
 
     def body():
         if args.workers < 0:
             raise UserError(f"--workers {args.workers}: give 0 or more")
-        names = [field.name for field in dataclasses.fields(FeatureSettings)]
-        settings = FeatureSettings(**{name: getattr(args, name) for name in names})
-        print(report(prepare(args.manifest, args.out, settings, args.workers, args.seed)))
+        print(report(prepare(args.manifest, args.out, given_settings(args), args.workers, args.seed)))
 
     return run_command(body)
 

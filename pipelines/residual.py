@@ -1,60 +1,249 @@
 """RGB residuals: a frame minus its prediction from the frame before (paper, section 3.3.1).
 
 Codecs do not hand out the residual they store, and for B-frames it refers to other frames. So it is
-defined here on pixels: frame minus motion-compensated frame before, both at residual size.
+defined here on pixels: frame minus motion-compensated frame before, plane by plane as videos store
+colours. Turning colours into RGB is linear, so the residual is turned rather than two frames.
 """
 
+from typing import NamedTuple
+
+import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
-from pipelines.settings import RESIDUAL_OFFSET
+from pipelines.pictures import KNOWN_MATRICES, UNTOLD_MATRIX
+from pipelines.warp import BlockWarp
 
-SUBPEL = 16  # steps a pixel; 255 * 16 * 16 still fits into 16 bits
+SUBSAMPLING = {"yuv420p": (2, 2), "yuv422p": (1, 2), "yuv444p": (1, 1)}
+"""Pixels under a chroma sample, (down, across)."""
+LIMITED_RANGE, FULL_RANGE = 1, 2
+GREY_LUMA = {LIMITED_RANGE: 126, FULL_RANGE: 128}  # (126 - 16) * 255 / 219 is 128.08
+BAND = 1 << 18  # bytes that are subtracted at a time, so that large pictures need no more memory
+# From release 17 on PyAV converts in as many threads as there are processors; a video has one.
+ONE_THREAD = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
 
-def warp(previous: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-    """Moves the content of a picture cell by cell: the prediction of the next one.
+class Residuals:
+    """The residuals of one frame after the other, as RGB around 128, at the size of the frames.
 
-    `previous` is `[s, s, 3]` uint8, `displacement` `[g, g, 2]` in its pixels, x to the right and y
-    downwards; cell (i, j) holds the pixels `i*s/g <= y < (i+1)*s/g`, likewise x. Bilinear between
-    pixels, in sixteenths; what lies outside repeats the border. Returns `[s, s, 3]` uint8.
+    Frames are 8-bit planar YUV with 4:2:0, 4:2:2 or 4:4:4 chroma, of either range. `subpel` chooses the
+    warp (see `BlockWarp`). A frame is predicted from the frame before. With `accumulated` it is predicted
+    from the frame last given to `start`, carried on by all displacements since. If that is an I-frame,
+    this is the accumulated residual of CoViAR (Wu et al. 2018, section 3.2), which traces motion back to
+    the I-frame and adds up the residuals met on the way: equal with whole pixels; between pixels every
+    prediction is rounded to 8 bits.
+
+    What is cut: first the Y residual to [-128, 127] (full range) or [-126, 129] (limited range) and those
+    of U and V to [-128, 127], then 128 + RGB residual to 0..255. The first matters only where a large Y
+    residual meets U and V residuals that pull the other way. A pixel without residual is exactly 128, 128,
+    128; others are up to 3 off, mostly too low, as FFmpeg's fast converters round down term by term.
     """
-    size = len(previous)
-    x, y = _origins(displacement, size)
-    left, top = x >> 4, y >> 4
-    right = np.minimum(left + 1, size - 1)
-    below = np.minimum(top + 1, size - 1) * size
-    top *= size
-    # The colours of a pixel lie in one 64-bit word, 16 bits each, so one multiplication serves them all.
-    lanes = np.zeros((size, size, 4), np.uint16)
-    lanes[..., :3] = previous
-    words = lanes.view(np.uint64).reshape(-1)
-    part_x, part_y = (x & 15).astype(np.uint64), (y & 15).astype(np.uint64)
-    both = part_x * part_y
-    mixed = words.take(below + right) * both
-    mixed += words.take(below + left) * (part_y * np.uint64(SUBPEL) - both)
-    mixed += words.take(top + right) * (part_x * np.uint64(SUBPEL) - both)
-    mixed += words.take(top + left) * (np.uint64(SUBPEL) * (np.uint64(SUBPEL) - part_x - part_y) + both)
-    mixed = mixed.view(np.uint16).reshape(size, size, 4)[..., :3]
-    return ((mixed + np.uint16(SUBPEL * SUBPEL // 2)) >> np.uint16(8)).astype(np.uint8)
+
+    def __init__(self, subpel: bool, accumulated: bool = False) -> None:
+        self._subpel, self._accumulated = subpel, accumulated
+        self._reference: av.VideoFrame | None = None
+        self._layout: _Layout | None = None
+        self._groups: list[_Group] = []
+
+    def start(self, frame: av.VideoFrame) -> None:
+        """Makes `frame` the one that the next is predicted from; costs nothing.
+
+        For the first frame, for I-frames when accumulating and when the size of the frames changes; also
+        to pass over frames whose residual nobody wants: start with the last of them.
+        """
+        self._reference = frame
+
+    def __call__(self, frame: av.VideoFrame, displacement: np.ndarray, cell: int) -> np.ndarray:
+        """The RGB residual of the frame that follows, uint8 `[h, w, 3]` around 128; then moves on to it.
+
+        `displacement` float32 `[ceil(h/cell), ceil(w/cell), 2]`: movement of the content of each cell of
+        `cell` x `cell` luma pixels since the frame before, x to the right, then y downwards, in luma
+        pixels. The result is the caller's; its rows may lie apart in memory. Raises `ValueError` for a pixel
+        format not in `SUBSAMPLING`, a size or pixel format other than the frame before has, a grid of the
+        wrong size and cells that do not cover whole chroma samples.
+        """
+        self._predict(frame, displacement, cell)
+        planes = plane_views(frame)
+        for group in self._groups:
+            group.encode(planes, self._picture.planes)
+        if self._accumulated:
+            self._carry_on()
+        else:
+            self._reference = frame
+        return self._picture.rgb(frame.colorspace)
+
+    def carry(self, displacement: np.ndarray, cell: int) -> None:
+        """Moves on over a frame whose residual nobody wants but whose motion the accumulated form needs.
+
+        Raises `ValueError` as a call does.
+        """
+        self._predict(self._reference, displacement, cell)
+        self._carry_on()
+
+    def plane_residuals(self, frame: av.VideoFrame, displacement: np.ndarray, cell: int) -> list[np.ndarray]:
+        """The same before anything is cut: frame minus prediction in Y, U and V, int16 `[h, w]` each.
+
+        Prediction plus residual is the frame, exactly. Does not move on to the frame.
+        """
+        self._predict(frame, displacement, cell)
+        pairs = zip(plane_views(frame), self.predictions(), strict=True)
+        return [np.subtract(actual, predicted, dtype=np.int16) for actual, predicted in pairs]
+
+    def predictions(self) -> list[np.ndarray]:
+        """What Y, U and V of the last frame were predicted to be, uint8 `[h, w]` each."""
+        return [plane for group in self._groups for plane in group.prediction()]
+
+    def _carry_on(self) -> None:
+        predictions = self.predictions()
+        for group in self._groups:
+            group.fill(predictions)
+
+    def _predict(self, frame: av.VideoFrame | None, displacement: np.ndarray, cell: int) -> None:
+        before = self._layout if self._reference is None else _layout(self._reference, cell)
+        layout = before if frame is None else _layout(frame, cell)
+        if before is None:
+            raise ValueError("the first frame has none before it: start with it")
+        if before != layout:
+            raise ValueError(f"a frame of {layout} follows one of {before}: start with it")
+        if layout != self._layout:
+            self._layout = layout
+            self._groups = _groups(layout, self._subpel)
+            self._picture = _Picture(layout)
+        if self._reference is not None:
+            planes, self._reference = plane_views(self._reference), None
+            for group in self._groups:
+                group.fill(planes)
+        for group in self._groups:
+            group.predict(displacement)
 
 
-def _origins(displacement: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel comes from, in sixteenths within the picture: x and y `[s, s]` int32."""
-    cell = np.arange(size) * len(displacement) // size
-    place = np.arange(size, dtype=np.int32) * SUBPEL
-    steps = np.rint(displacement * -SUBPEL).astype(np.int32)[:, cell]
-    limit = (size - 1) * SUBPEL
-    x = np.minimum(np.maximum(steps[..., 0] + place, 0), limit)[cell]
-    y = np.minimum(np.maximum(steps[..., 1][cell] + place[:, None], 0), limit)
-    return x, y
+def plane_views(frame: av.VideoFrame) -> list[np.ndarray]:
+    """The planes of an 8-bit planar frame as arrays `[h, w]` on its own memory."""
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
+        views.append(rows if plane.line_size > 0 else rows[::-1])  # flipped frames are stored upside down
+    return views
 
 
-def residual(frame: np.ndarray, previous: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-    """`frame` minus its prediction, int16 `[s, s, 3]`; prediction plus residual is the frame exactly."""
-    return frame.astype(np.int16) - warp(previous, displacement)
+class _Layout(NamedTuple):
+    """What a pair of frames must have in common."""
+
+    pixels: str
+    height: int
+    width: int
+    cell: int
+    color_range: int
 
 
-def encode(difference: np.ndarray) -> np.ndarray:
-    """int16 residual -> uint8 around 128; what exceeds [-128, 127] is clipped."""
-    low, high = -RESIDUAL_OFFSET, 255 - RESIDUAL_OFFSET
-    return (np.clip(difference, low, high) + RESIDUAL_OFFSET).astype(np.uint8)
+def _layout(frame: av.VideoFrame, cell: int) -> _Layout:
+    name = frame.format.name
+    pixels = name.replace("yuvj", "yuv")
+    if pixels not in SUBSAMPLING:
+        raise ValueError(f"{name} is none of {', '.join(SUBSAMPLING)}; convert the frame first")
+    if cell < 1 or any(cell % step for step in SUBSAMPLING[pixels]):
+        raise ValueError(f"cells of {cell} pixels do not cover whole chroma samples of {pixels}")
+    full = pixels != name or frame.color_range == FULL_RANGE
+    return _Layout(pixels, frame.height, frame.width, cell, FULL_RANGE if full else LIMITED_RANGE)
+
+
+def _groups(layout: _Layout, subpel: bool) -> "list[_Group]":
+    """Planes of the same size are handled together."""
+    luma = GREY_LUMA[layout.color_range]
+    if SUBSAMPLING[layout.pixels] == (1, 1):
+        return [_Group(layout, (1, 1), 0, (luma, 128, 128), subpel)]
+    chroma = SUBSAMPLING[layout.pixels]
+    return [_Group(layout, (1, 1), 0, (luma,), subpel), _Group(layout, chroma, 1, (128, 128), subpel)]
+
+
+class _Group:
+    """Planes of one size, from the plane `first` on: their prediction, and what is left of them.
+
+    `greys` are the values that stand for no residual, one a plane.
+    """
+
+    def __init__(
+        self, layout: _Layout, step: tuple[int, int], first: int, greys: tuple[int, ...], subpel: bool
+    ) -> None:
+        self._height, self._width = -(-layout.height // step[0]), -(-layout.width // step[1])
+        self._planes = slice(first, first + len(greys))
+        self._scale = np.float32([1 / step[1], 1 / step[0]])
+        block = (layout.cell // step[0], layout.cell // step[1])
+        self._warp = BlockWarp((len(greys), self._height, self._width), block, subpel)
+        columns = self._warp.grid[1] * block[1]
+        self._band = max(1, min(self._height, BAND // (len(greys) * columns)))
+        shape = (len(greys), self._band, columns)
+        self._actual, self._above, self._below = (np.zeros(shape, np.uint8) for _ in range(3))
+        # Whole arrays, because NumPy's minimum with a single number is slower by an order of magnitude.
+        self._grey = np.zeros(shape, np.uint8) + np.array(greys, np.uint8).reshape(-1, 1, 1)
+        self._room = 255 - self._grey
+
+    def fill(self, planes: list[np.ndarray]) -> None:
+        """Sets the planes before, out of all planes of a frame."""
+        self._warp.fill(planes[self._planes])
+
+    def predict(self, displacement: np.ndarray) -> None:
+        self._predicted = self._warp.cells(displacement * self._scale)
+
+    def prediction(self) -> np.ndarray:
+        return self._predicted[:, : self._height, : self._width]
+
+    def encode(self, planes: list[np.ndarray], targets: list[np.ndarray]) -> None:
+        """Writes grey + actual - predicted, clipped to 0..255, a band of rows at a time."""
+        for top in range(0, self._height, self._band):
+            rows = slice(top, min(top + self._band, self._height))
+            for copy, plane in zip(self._actual, planes[self._planes], strict=True):
+                copy[: rows.stop - top, : self._width] = plane[rows]
+            encoded = self._encoded(self._predicted[:, rows])
+            for target, plane in zip(targets[self._planes], encoded, strict=True):
+                target[rows] = plane[:, : self._width]
+
+    def _encoded(self, predicted: np.ndarray) -> np.ndarray:
+        """A band that was copied to `_actual`, minus its prediction; in 8 bits, which is fastest."""
+        used = np.s_[:, : predicted.shape[1]]
+        actual, above, below = self._actual[used], self._above[used], self._below[used]
+        grey, room = self._grey[used], self._room[used]
+        np.maximum(actual, predicted, out=above)
+        np.subtract(above, actual, out=below)  # how far below the prediction, else 0
+        np.subtract(above, predicted, out=above)
+        np.minimum(above, room, out=above)
+        np.minimum(below, grey, out=below)
+        np.add(above, grey, out=above)
+        np.subtract(above, below, out=above)
+        return above
+
+
+class _Picture:
+    """A kept frame into which residuals are written and which FFmpeg converts to RGB."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._height, self._width = layout.height, layout.width
+        # FFmpeg converts 4:4:4 ten times slower than the others, and lets extreme colours wrap around. As
+        # 4:2:2 of twice the width, every chroma sample has a pixel of its own and one that is left out.
+        self._every = 2 if layout.pixels == "yuv444p" else 1
+        pixels = "yuv422p" if self._every == 2 else layout.pixels
+        if layout.color_range == FULL_RANGE:
+            pixels = pixels.replace("yuv", "yuvj")
+        # Only even heights are converted fast; rows of whole vectors have no rest that is treated otherwise.
+        width = -(-self._width * self._every // 32) * 32
+        self._frame = av.VideoFrame(width, -(-self._height // 2) * 2, pixels)
+        self._frame.color_range = layout.color_range
+        luma, *chroma = plane_views(self._frame)
+        down, across = SUBSAMPLING[layout.pixels]
+        self.planes = [luma[: self._height, : self._width * self._every : self._every]]
+        self.planes += [plane[: -(-self._height // down), : -(-self._width // across)] for plane in chroma]
+        self._reformatter = VideoReformatter()
+
+    def rgb(self, matrix: int) -> np.ndarray:
+        """The picture under a colour matrix, uint8 `[h, w, 3]`."""
+        matrix = matrix if matrix in KNOWN_MATRICES else UNTOLD_MATRIX
+        self._frame.colorspace = matrix
+        # Releases of PyAV before 17 heed matrix and range only where source and target are told and differ.
+        colours = {"src_colorspace": matrix, "dst_colorspace": UNTOLD_MATRIX}
+        colours |= {"src_color_range": self._frame.color_range, "dst_color_range": FULL_RANGE}
+        converted = self._reformatter.reformat(self._frame, format="rgb24", **colours, **ONE_THREAD)
+        rows = np.frombuffer(converted.planes[0], np.uint8).reshape(converted.height, -1)
+        if self._every == 2:
+            shape, strides = (self._height, self._width, 1), (rows.shape[1], 6, 3)
+            return np.ndarray(shape, "V3", rows, strides=strides).copy().view(np.uint8)
+        return rows[: self._height, : 3 * self._width].reshape(self._height, self._width, 3)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pipelines.clips import cells
 from pipelines.errors import UserError
 
-MOTION_MODES = ("auto", "direct", "transcode")
+MOTION_MODES = ("auto", "fast", "direct", "transcode")
+RESIDUAL_FORMS = ("step", "accumulated")
+RESIDUAL_SHARES = (1, 2, 4)  # the canvas, its half, its quarter
 MD_UNITS_PER_PIXEL = 16  # motion displacements are kept as int16 sixteenths of a canvas pixel
 RESIDUAL_OFFSET = 128  # residuals are kept as uint8 around this value; what exceeds [-128, 127] is clipped
 MEL_BINS, MEL_FRAMES = 40, 200  # paper, section 3.3.2
@@ -31,12 +33,15 @@ class FeatureSettings:
     residual_frames: int = 4
     """P-frames a clip that feed the RGB-R sampler; 0 for all of them."""
     residual_size: int = 112
-    """Side of the RGB residuals."""
+    """Side of the RGB residuals: the canvas, its half or its quarter."""
+    residual: str = "step"
+    """step: against the frame before, as in the paper. accumulated: against the last I-frame (CoViAR)."""
     iframe_size: int = 112
     """Side of the I-frame."""
     motion: str = "auto"
-    """direct: vectors of the stream as it is. transcode: re-coded in memory to MPEG-4 with P-frames
-    only and a key frame every 12. auto: direct where a stream has I- and P-frames only, else transcode."""
+    """auto: the stream's own vectors where each refers to the frame before, else transcode. fast: own
+    vectors wherever there are any, divided by their reach in streams with B-frames. direct: own vectors or
+    none. transcode: re-coded in memory to MPEG-4 with P-frames only and a key frame every 12."""
     jpeg_quality: int = 90
     """Quality of the stored residual and I-frame JPEGs, 1-100."""
 
@@ -57,10 +62,20 @@ class FeatureSettings:
                 raise UserError(f"features.{name}: {getattr(self, name)} is negative; 0 means all P-frames")
         if self.canvas % MACROBLOCK:
             raise UserError(f"features.canvas: {self.canvas} is not a multiple of {MACROBLOCK}")
-        if self.motion not in MOTION_MODES:
-            raise UserError(f"features.motion: '{self.motion}' is none of {', '.join(MOTION_MODES)}")
+        for name, known in (("motion", MOTION_MODES), ("residual", RESIDUAL_FORMS)):
+            if getattr(self, name) not in known:
+                raise UserError(f"features.{name}: '{getattr(self, name)}' is none of {', '.join(known)}")
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"features.jpeg_quality: {self.jpeg_quality} is not within 1-100")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        sizes = [self.canvas // share for share in RESIDUAL_SHARES]
+        if self.residual_size not in sizes:
+            raise UserError(
+                f"features.residual_size: {self.residual_size} is not the canvas, its half or its quarter "
+                f"({', '.join(map(str, sizes))})"
+            )
         strip = self.residual_cells * self.residual_size
         if strip > LONGEST_STRIP:
             raise UserError(
@@ -77,6 +92,11 @@ class FeatureSettings:
     def grid(self) -> int:
         """Side of the motion grid, in cells of 16x16 canvas pixels."""
         return self.canvas // MACROBLOCK
+
+    @property
+    def residual_block(self) -> int:
+        """Side of the square of a residual that one cell of the motion grid covers, in pixels."""
+        return MACROBLOCK * self.residual_size // self.canvas
 
     @property
     def md_cells(self) -> int:

@@ -123,7 +123,7 @@ def small() -> ExperimentConfig:
             canvas=112,
             md_frames=4,
             residual_frames=2,
-            residual_size=32,
+            residual_size=28,
             iframe_size=56,
         ),
         classifier=ClassifierConfig(

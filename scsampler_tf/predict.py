@@ -23,6 +23,7 @@ from pipelines.compressed import CompressedVideo
 from pipelines.decoding import center_crop
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder
+from pipelines.policy import unseen
 from pipelines.prepare import clips_with_sound
 from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import decode_clips
@@ -62,6 +63,7 @@ class Prediction:
     thumbnails: list[np.ndarray]
     policy: str
     damage: list[str]
+    remarks: list[str]
 
     def to_dict(self) -> dict:
         """Plain data for --json: moments in order of time."""
@@ -76,6 +78,7 @@ class Prediction:
             "has_audio": self.audio is not None,
             "motion": self.policy,
             "damage": self.damage,
+            "remarks": self.remarks,
         }
 
 
@@ -150,6 +153,7 @@ def predict(path: str | Path, call: Call) -> Prediction:
         thumbnails=[clips[clip][len(clips[clip]) // 2] for clip in chosen],
         policy=video.policy,
         damage=video.damage,
+        remarks=unseen(video.policy, about["motion"]),
     )
 
 
@@ -206,6 +210,7 @@ def describe(prediction: Prediction) -> str:
             f"{moment.label} {moment.probability:.1%}"
         )
     lines += [f"  damaged, readable part used: {line}" for line in prediction.damage]
+    lines += [f"  remark: {line}" for line in prediction.remarks]
     return "\n".join(lines)
 
 

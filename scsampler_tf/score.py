@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from pipelines.decoding import decode_all
 from pipelines.errors import UserError, run_command
 from pipelines.index import FeatureIndex, VideoRecord, require_same
+from pipelines.policy import unseen
 from scsampler_tf.config import SAMPLERS, ExperimentConfig
 from scsampler_tf.tables import ScoreTable, load_table, save_table
 from scsampler_tf.train import add_run_arguments, run_config
@@ -62,6 +64,8 @@ def score(
     left = [video for video in index.videos if video.video_id not in known]
     if len(finished) == len(index.videos):
         return ScoreTable(kind, finished, made_by)
+    for remark in _motion_remarks(left, model):
+        tqdm.write(f"{kind}: {remark}")
     scored = (
         _classified(index, left, model, workers, resize)
         if kind == "classifier"
@@ -79,6 +83,12 @@ def score(
     save_table(table, path)
     _part(path).unlink(missing_ok=True)
     return table
+
+
+def _motion_remarks(videos: list[VideoRecord], model) -> Iterator[str]:
+    for policy, count in Counter(video.policy for video in videos).items():
+        for remark in unseen(policy, model.about.get("motion", ())):
+            yield f"in {count} videos {remark}"
 
 
 def _part(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Training of a sampler (MD, RGB-R or audio) with AC, SAL-CL or SAL-RANK."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -91,6 +92,7 @@ def train_sampler(
                 "config": dataclasses.asdict(config),
                 "objective": config.objective,
                 "frames_per_clip": frames,
+                "motion": {} if kind == "audio" else Counter(video.policy for video in videos),
                 "cost": dataclasses.asdict(count(network)),
             },
         ),

@@ -160,3 +160,118 @@ def all_frames(path: str | Path) -> list[np.ndarray]:
         stream = container.streams.video[0]
         stream.codec_context.thread_type = "NONE"
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+
+
+def write_form(
+    path: str | Path,
+    frames: Sequence[np.ndarray],
+    codec: str,
+    pixels: str,
+    aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """`frames` `[H, W, 3]` uint8 in any codec, pixel format (its name in FFmpeg) and pixel aspect ratio."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=FPS)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixels
+        stream.codec_context.thread_count = 1
+        stream.codec_context.max_b_frames = 0
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        stream.options = {**_encoder_options(codec), **(options or {})}
+        for number, picture in enumerate(frames):
+            frame = in_form(picture, pixels)
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return Path(path)
+
+
+def in_form(picture: np.ndarray, pixels: str) -> av.VideoFrame:
+    """A frame of the pixel format `pixels` from `[H, W, 3]` uint8 RGB.
+
+    FFmpeg's filters do it in one thread; with several, as PyAV's `reformat` has them, some results vary.
+    """
+    height, width, _ = picture.shape
+    graph = av.filter.Graph()
+    if hasattr(graph, "threads"):  # not in older releases of PyAV
+        graph.threads = 1
+    source = graph.add("buffer", f"video_size={width}x{height}:pix_fmt=rgb24:time_base=1/1")
+    graph.link_nodes(source, graph.add("format", pixels), graph.add("buffersink"))
+    graph.configure(auto_buffer=False)
+    graph.vpush(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+    return graph.vpull()
+
+
+def displayed(source: str | Path, path: str | Path, matrix: Sequence[int]) -> Path:
+    """An MP4 whose player is told to show coded pixel (x, y) at (a*x + c*y, b*x + d*y); `matrix` a, b, c, d.
+
+    All four are -1, 0 or 1.
+    """
+    one = 1 << 16
+    data = Path(source).read_bytes()
+    place = data.index(struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
+    a, b, c, d = (one * number for number in matrix)
+    patch = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    Path(path).write_bytes(data[:place] + patch + data[place + len(patch) :])
+    return Path(path)
+
+
+def zeroed(source: str | Path, path: str | Path, start: float = 0.4, share: float = 0.2) -> Path:
+    """`source` with zeros in its middle, as a disk that lost some blocks gives it back."""
+    data = bytearray(Path(source).read_bytes())
+    first, last = int(len(data) * start), int(len(data) * (start + share))
+    data[first:last] = bytes(last - first)
+    Path(path).write_bytes(bytes(data))
+    return Path(path)
+
+
+def joined(sources: Sequence[str | Path], path: str | Path) -> Path:
+    """The bytes of several files one after the other."""
+    Path(path).write_bytes(b"".join(Path(source).read_bytes() for source in sources))
+    return Path(path)
+
+
+def write_streams(
+    path: str | Path, videos: Sequence[Sequence[np.ndarray]], default: int | None = None
+) -> Path:
+    """Several silent videos side by side in one file; stream `default` is marked to be shown."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for number, frames in enumerate(videos):
+            stream = container.add_stream(MPEG4, rate=FPS)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.disposition = av.stream.Disposition.default if number == default else 0
+            streams.append(stream)
+        for stream, frames in zip(streams, videos, strict=True):
+            for number, picture in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, FPS)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return Path(path)
+
+
+def write_clocked(
+    path: str | Path,
+    frames: Sequence[np.ndarray],
+    rate: int,
+    step: int,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """MPEG-4 whose header tells `rate` frames a second, while frames come every `step` / `rate` seconds.
+
+    `options` are those of the container.
+    """
+    with av.open(str(path), "w", container_options=options or {}) as container:
+        stream = container.add_stream(MPEG4, rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number * step, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return Path(path)

@@ -200,3 +200,48 @@ def test_a_name_with_a_colon(folder, silent):
     path = add_sound(silent, folder / "part 1: start.mkv", [(0, noise(0.5))])
     with SoundReader(path, RATE, 0) as reader:
         assert reader.window(0, RATE)[1].any()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("default", [0, 1])
+def test_of_several_streams_the_default_one_is_heard(folder, silent, suffix, default):
+    path = folder / f"two{default}{suffix}"
+    with av.open(str(silent)) as source, av.open(str(path), "w") as target:
+        video = target.add_stream_from_template(source.streams.video[0])
+        streams = [target.add_stream("aac", rate=RATE, layout="mono") for _ in range(2)]
+        for number, stream in enumerate(streams):
+            stream.disposition = av.stream.Disposition(int(number == default))
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = video
+                target.mux(packet)
+        for stream, hertz in zip(streams, (440, 1000), strict=True):
+            for first in range(0, RATE, 1024):
+                block = media.tone(1, hertz)[None, first : first + 1024]
+                frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+                frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), first
+                target.mux(stream.encode(frame))
+            target.mux(stream.encode(None))
+    with SoundReader(path, RATE, 0) as reader:
+        samples, covered = reader.window(0, RATE)
+    assert covered.all()
+    assert abs(int(np.abs(np.fft.rfft(samples)).argmax()) - (440, 1000)[default]) <= 2
+
+
+def test_a_stream_without_a_decoder_gives_way_to_one_that_has_one(folder):
+    single = media.write_video(folder / "single.mkv", media.pan(25, 64, 48), sound=media.tone(1))
+    path = folder / "half_odd.mkv"
+    with av.open(str(single)) as source, av.open(str(single)) as again, av.open(str(path), "w") as target:
+        streams = [target.add_stream_from_template(stream) for stream in source.streams]
+        streams.append(target.add_stream_from_template(again.streams.audio[0]))
+        packets = [(packet, streams[packet.stream_index]) for packet in source.demux()]
+        packets += [(packet, streams[2]) for packet in again.demux(audio=0)]
+        for packet, stream in packets:
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_QQQ", 1))
+    with av.open(str(path)) as container:
+        assert [stream.codec_context is None for stream in container.streams.audio] == [True, False]
+    with SoundReader(path, RATE, 0) as reader:
+        assert reader.window(0, RATE)[1].mean() > 0.95

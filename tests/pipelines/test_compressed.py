@@ -53,13 +53,14 @@ def panned():
         ("mpeg4_bframes.avi", media.MPEG4, 2, "auto", "transcode"),
         ("mjpeg.avi", "mjpeg", 0, "auto", "transcode"),
         ("forced.mp4", media.H264, 0, "transcode", "transcode"),
-        ("divided.mp4", media.H264, 2, "direct", "direct"),
-        ("divided.mpg", "mpeg1video", 2, "direct", "direct"),
+        ("divided.mp4", media.H264, 2, "fast", "scaled"),
+        ("divided.mpg", "mpeg1video", 2, "fast", "scaled"),
+        ("no_vectors.avi", media.MPEG4, 2, "fast", "transcode"),
     ],
 )
 def test_a_pan_gives_its_motion_within_a_quarter_pixel(folder, panned, name, codec, b_frames, motion, policy):
     path = media.write_video(folder / name, panned, codec, b_frames=b_frames)
-    video, clips = read(path, canvas=160, motion=motion)
+    video, clips = read(path, canvas=160, residual_size=40, motion=motion)
     assert video.policy == policy
     assert len(clips) == 5
     found = inner_motion(clips)
@@ -70,7 +71,7 @@ def test_a_pan_gives_its_motion_within_a_quarter_pixel(folder, panned, name, cod
 @pytest.mark.parametrize("motion", ["direct", "transcode"])
 def test_motion_is_measured_in_canvas_pixels(folder, panned, motion):
     path = media.write_video(folder / f"scaled-{motion}.mp4", panned)
-    _, clips = read(path, canvas=112, motion=motion)
+    _, clips = read(path, canvas=112, residual_size=28, motion=motion)
     np.testing.assert_allclose(inner_motion(clips).mean(0), np.array(STEP) * 112 / HEIGHT, atol=0.25)
 
 
@@ -79,9 +80,9 @@ def test_motion_is_measured_in_canvas_pixels(folder, panned, motion):
 def test_motion_is_turned_with_the_picture(folder, panned, motion, degrees, moved):
     whole = media.write_video(folder / "lying.mp4", panned, index_first=True)
     turned = media.turned(whole, folder / f"turned-{degrees}.mp4", degrees)
-    _, clips = read(turned, canvas=160, motion=motion)
+    _, clips = read(turned, canvas=160, residual_size=40, motion=motion)
     np.testing.assert_allclose(inner_motion(clips).mean(0), moved, atol=0.25)
-    lying = read(whole, canvas=160, motion=motion)[1][0].iframe.astype(int)
+    lying = read(whole, canvas=160, residual_size=40, motion=motion)[1][0].iframe.astype(int)
     upright = np.rot90(clips[0].iframe, degrees // 90)
     assert np.abs(upright - lying).mean() < 3
 
@@ -102,6 +103,23 @@ def test_residuals_of_a_pan_are_small(folder, panned, motion):
     still, moved = np.abs(np.diff(np.stack(panned).astype(int), axis=0)).mean(), []
     moved = [np.abs(clip.rgb_r[:, 32:-32, 32:-32].astype(int) - 128).mean() for clip in clips]
     assert max(moved) < 0.4 * still
+
+
+@pytest.mark.parametrize("motion", ["direct", "transcode"])
+def test_accumulated_residuals_are_against_the_i_frame(folder, motion):
+    # Pictures without motion that brighten by 3 levels a frame, a key frame every 12; clips of 8.
+    pictures = [np.full((96, 96, 3), 60 + 3 * number, np.uint8) for number in range(36)]
+    path = media.write_video(folder / "bright.avi", pictures, media.MPEG4)
+    for form, expected in (("step", lambda since: 3), ("accumulated", lambda since: 3 * since)):
+        _, clips = read(path, motion=motion, residual=form, residual_frames=0)
+        found = np.concatenate([clip.rgb_r for clip in clips])[:, 16, 16, 1].astype(int) - 128
+        every = [number % 12 for number in range(36) if number % 12]
+        np.testing.assert_allclose(found, [expected(since) for since in every], atol=3.5)
+        # The first P-frame of each half clip; the frames between are carried over.
+        _, clips = read(path, motion=motion, residual=form, residual_frames=2)
+        few = np.concatenate([clip.rgb_r for clip in clips])[:, 16, 16, 1].astype(int) - 128
+        firsts = [1 if start % 12 == 0 else start % 12 for start in range(0, 36, 4)]
+        np.testing.assert_allclose(few, [expected(since) for since in firsts], atol=3.5)
 
 
 def taken_by_hand(offsets, span, wanted):
@@ -136,7 +154,7 @@ def test_times_are_those_of_the_original_stream(folder, b_frames):
     path = media.write_video(
         folder / f"times{b_frames}.mp4", media.noise(47, 64, 48), gop=20, b_frames=b_frames
     )
-    timings = [read(path, motion=motion)[0].timing for motion in ("direct", "transcode")]
+    timings = [read(path, motion=motion)[0].timing for motion in ("fast", "transcode")]
     assert timings[0] == timings[1]
     assert timings[0].keyframes == [0, 20, 40]
     assert timings[0].seekable
@@ -161,12 +179,6 @@ def test_as_many_clips_as_the_plan_says(folder, count, frames, step):
             read(path, clip_frames=frames, clip_step=step)
     else:
         assert len(read(path, clip_frames=frames, clip_step=step)[1]) == plan.count
-
-
-def test_direct_needs_a_codec_with_vectors(folder):
-    path = media.write_video(folder / "intra.avi", media.pan(16, 64, 48), "mjpeg")
-    with pytest.raises(VideoError, match=r"intra.avi: mjpeg gives no motion vectors; set features.motion"):
-        read(path, motion="direct")
 
 
 @pytest.mark.parametrize("make", [media.empty_file, media.text_file])
@@ -211,7 +223,9 @@ def joined(path, *parts):
 def test_the_size_may_change_midway(tmp_path, motion):
     first = media.write_video(tmp_path / "1.264", media.pan(24, 96, 64, (2, 0)))
     second = media.write_video(tmp_path / "2.264", media.pan(24, 128, 96, (3, 0)))
-    video, clips = read(joined(tmp_path / "both.264", first, second), canvas=96, motion=motion)
+    video, clips = read(
+        joined(tmp_path / "both.264", first, second), canvas=96, residual_size=24, motion=motion
+    )
     assert video.timing.count == 48
     assert len(clips) == 6
     np.testing.assert_allclose(inner_motion(clips[:3]).mean(0), (3, 0), atol=0.3)
@@ -221,7 +235,7 @@ def test_the_size_may_change_midway(tmp_path, motion):
 def test_b_frames_that_no_header_announces_are_divided_and_remarked(tmp_path):
     first = media.write_video(tmp_path / "1.264", media.pan(120, WIDTH, HEIGHT, STEP))
     second = media.write_video(tmp_path / "2.264", media.pan(40, WIDTH, HEIGHT, STEP), b_frames=2)
-    video, clips = read(joined(tmp_path / "late.264", first, second), canvas=160)
+    video, clips = read(joined(tmp_path / "late.264", first, second), canvas=160, residual_size=40)
     assert video.policy == "direct"
     assert len(clips) == ClipPlan(video.timing.count, 8).count
     assert any("B-frames from frame" in sentence for sentence in video.damage)
@@ -240,7 +254,7 @@ def frames_alive():
     return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
 
 
-@pytest.mark.parametrize("motion", ["direct", "transcode"])
+@pytest.mark.parametrize("motion", ["fast", "transcode"])
 def test_frames_are_freed_without_the_garbage_collector(folder, no_collector, motion):
     path = media.write_video(folder / f"freed-{motion}.mp4", media.pan(48, 64, 48), b_frames=2)
     before, most = frames_alive(), 0

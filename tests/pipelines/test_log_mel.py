@@ -1,15 +1,12 @@
 import math
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipelines.compressed import CompressedVideo
-from pipelines.log_mel import LOG_OFFSET, MelPlan, clip_log_mels, log_mel, mel_plan
-from pipelines.prepare import clips_with_sound
-from pipelines.settings import FeatureSettings
+from pipelines.log_mel import LOG_OFFSET, MelPlan, MelTrack, log_mel, mel_plan
 from tests import media
 
 FLOOR = math.log(LOG_OFFSET)
@@ -18,12 +15,14 @@ RATES = [15, 24000 / 1001, 25, 30000 / 1001, 30, 60]
 
 
 class Sound:
-    """Stands for a SoundReader: samples `[n]` from second 0 on."""
+    """Stands for a SoundReader: samples `[n]` from second 0 on, and which stretches were asked for."""
 
     def __init__(self, samples):
         self.samples = samples
+        self.asked = []
 
     def window(self, first, count):
+        self.asked.append((first, first + count))
         numbers = np.arange(first, first + count)
         there = (numbers >= 0) & (numbers < len(self.samples))
         return np.where(there, self.samples[np.clip(numbers, 0, len(self.samples) - 1)], 0), there
@@ -31,6 +30,18 @@ class Sound:
 
 def noise(count):
     return np.random.default_rng(0).uniform(-1, 1, count).astype(np.float32)
+
+
+def regular(count, clip_s):
+    return [(clip * clip_s, (clip + 1) * clip_s) for clip in range(count)]
+
+
+def by_tf_signal(samples, plan):
+    """Log-mel `[40, 200]` of samples that 200 analysis windows cover, the way the paper's numbers say."""
+    length = 2 ** math.ceil(math.log2(plan.window))
+    spectrum = tf.abs(tf.signal.stft(samples, plan.window, plan.hop, length))
+    matrix = tf.signal.linear_to_mel_weight_matrix(40, length // 2 + 1, plan.rate, 125.0, 7500.0)
+    return tf.transpose(tf.math.log(spectrum @ matrix + 0.01)).numpy()
 
 
 @pytest.mark.parametrize(("frames", "step"), PLANS)
@@ -41,29 +52,57 @@ def test_two_hundred_hops_span_two_clips(frames, step, fps):
     assert 200 * plan.hop / plan.rate == pytest.approx(2 * clip_s, rel=1e-4)
     if clip_s > 0.1:
         assert 15_000 < plan.rate < 17_000
-    # the middles of the 200 windows lie evenly around the middle of the clip
-    first = plan.first_sample(7 * clip_s, 8 * clip_s)
-    middles = first + plan.window / 2 + plan.hop * np.arange(200)
-    assert middles.mean() / plan.rate == pytest.approx(7.5 * clip_s, abs=1 / plan.rate)
+    # the middles of the 200 hops lie evenly around the middle of the clip
+    first = plan.first_hop(7 * clip_s, 8 * clip_s)
+    assert (first + 100) * plan.hop / plan.rate == pytest.approx(7.5 * clip_s, abs=0.5 * plan.hop / plan.rate)
+    # and an analysis window around the middle of its hop
+    assert plan.window / 2 - plan.lead == pytest.approx(plan.hop / 2, abs=0.5)
+
+
+@settings(deadline=None)
+@given(
+    fps=st.sampled_from([23.976, 24000 / 1001, 25, 29.97, 30000 / 1001, 59.94, 7.5]) | st.floats(1, 120),
+    span=st.integers(1, 64),
+    clip=st.integers(0, 100_000),
+)
+def test_a_clip_is_never_more_than_half_a_hop_away_from_its_sound(fps, span, clip):
+    plan = mel_plan(span / fps)
+    first = plan.first_hop(clip * span / fps, (clip + 1) * span / fps)
+    middle = (clip + 0.5) * span / fps * plan.rate
+    assert abs((first + 100) * plan.hop - middle) <= 0.5 * plan.hop + 1e-3
+
+
+@pytest.mark.parametrize("fps", [10, 12.5, 15, 24, 25, 30, 50, 60])
+def test_usual_rates_have_the_hops_of_their_clips(fps):
+    plan = mel_plan(16 / fps)
+    assert plan.rate * 16 == 100 * plan.hop * fps
+    firsts = [plan.first_hop(*time) for time in regular(5000, 16 / fps)]
+    assert firsts == [100 * clip - 50 for clip in range(5000)]
 
 
 @pytest.mark.parametrize(("frames", "step"), [(8, 2), (16, 1)])
-@pytest.mark.parametrize("fps", RATES[:5])
+@pytest.mark.parametrize("fps", [*RATES[:5], 23.976, 29.97, 0.5])
 def test_the_shape_is_exact_at_every_frame_rate(frames, step, fps):
-    plan = mel_plan(frames * step / fps)
-    assert log_mel(noise(plan.samples), plan).shape == (40, 200)
-    assert log_mel(tf.zeros([2, 3, plan.samples]), plan).shape == (2, 3, 40, 200)
+    clip_s = frames * step / fps
+    plan = mel_plan(clip_s)
+    for mel in MelTrack(Sound(noise(round(3 * clip_s * plan.rate))), plan).clips(regular(3, clip_s)):
+        assert (mel.shape, mel.dtype) == ((40, 200), np.float16)
+    assert log_mel(tf.zeros([2, 3, plan.block]), plan).shape == (2, 3, 100, 40)
 
 
-@pytest.mark.parametrize("fps", [15, 30000 / 1001])
-def test_equals_tf_signal(fps):
+@pytest.mark.parametrize("fps", [15, 25, 30000 / 1001])
+def test_a_clip_equals_tf_signal_on_its_own_samples(fps):
     plan = mel_plan(16 / fps)
-    samples = noise(plan.samples)
-    length = 2 ** math.ceil(math.log2(plan.window))
-    spectrum = tf.abs(tf.signal.stft(samples, plan.window, plan.hop, length))
-    matrix = tf.signal.linear_to_mel_weight_matrix(40, length // 2 + 1, plan.rate, 125.0, 7500.0)
-    expected = tf.transpose(tf.math.log(spectrum @ matrix + 0.01))
-    np.testing.assert_allclose(log_mel(samples, plan), expected, atol=1e-5)
+    samples = noise(6 * 100 * plan.hop)
+    padded = np.pad(samples, 200 * plan.hop)
+    track = MelTrack(Sound(samples), plan)
+    mels = track.clips(regular(6, 16 / fps))
+    for clip, mel in enumerate(mels):
+        first = (100 * clip - 50 + 200) * plan.hop - plan.lead
+        own = padded[first : first + 199 * plan.hop + plan.window]
+        hops = track._gathered(track._mels, 100 * clip - 50).T
+        np.testing.assert_allclose(hops, by_tf_signal(own, plan), atol=1e-5)
+        np.testing.assert_array_equal(mel, hops.astype(np.float16))
 
 
 def mel_of_one_window(samples, rate):
@@ -86,119 +125,82 @@ def mel_of_one_window(samples, rate):
 
 def test_one_window_worked_out_by_numpy():
     plan = mel_plan(0.64)
-    samples = noise(plan.samples)
+    samples = noise(plan.block)
     mel = log_mel(samples, plan).numpy()
-    for column in (0, 57, 199):
-        window = samples[column * plan.hop :][: plan.window].astype(float)
-        np.testing.assert_allclose(mel[:, column], mel_of_one_window(window, plan.rate), atol=2e-4)
+    for hop in (0, 57, 99):
+        window = samples[hop * plan.hop :][: plan.window].astype(float)
+        np.testing.assert_allclose(mel[hop], mel_of_one_window(window, plan.rate), atol=2e-4)
 
 
 def test_a_tone_lights_its_band():
     plan = mel_plan(0.64)
-    mel = log_mel(media.tone(3, 1000, plan.rate)[: plan.samples], plan).numpy()
+    mel = log_mel(media.tone(3, 1000, plan.rate)[: plan.block], plan).numpy()
     centres = np.linspace(math.log1p(125 / 700), math.log1p(7500 / 700), 42)[1:-1]
     band = int(np.abs(centres - math.log1p(1000 / 700)).argmin())
-    assert set(mel.argmax(axis=0)) == {band}
+    assert set(mel.argmax(axis=1)) == {band}
 
 
 def test_silence_is_sound_and_the_end_of_the_track_is_none():
     plan = mel_plan(0.5)
-    times = [(0.5 * clip, 0.5 * clip + 0.5) for clip in range(6)]
+    times = regular(6, 0.5)
     silence = np.zeros(round(1.7 * plan.rate), np.float32)  # the clip from 1.5 s on has less than half
-    mels = clip_log_mels(Sound(silence), plan, times)
+    mels = MelTrack(Sound(silence), plan).clips(times)
     assert [mel is None for mel in mels] == [False, False, False, True, True, True]
     for mel in mels[:3]:
         assert (mel.shape, mel.dtype) == ((40, 200), np.float16)
         np.testing.assert_allclose(mel, FLOOR, rtol=1e-3)
-    assert clip_log_mels(Sound(silence), plan, times[4:]) == [None, None]
+    assert MelTrack(Sound(silence), plan).clips(times[4:]) == [None, None]
+    # where nothing is known the log of nothing stands, as if silence had been transformed
+    assert set(np.unique(mels[0])) == {np.float16(log_mel(tf.zeros([plan.block]), plan)[0, 0])}
 
 
-def test_clips_together_or_alone_are_the_same():
+@pytest.mark.parametrize("fps", [25, 29.97])
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+def test_clips_together_or_alone_are_the_same(fps, at_once):
+    plan = mel_plan(16 / fps)
+    times = regular(7, 16 / fps)
+    samples = noise(5 * plan.rate)
+    together = MelTrack(Sound(samples), plan).clips(times)
+    track = MelTrack(Sound(samples), plan)
+    for place in range(0, 7, at_once):
+        for expected, mel in zip(together[place:], track.clips(times[place : place + at_once]), strict=False):
+            np.testing.assert_allclose(mel, expected, atol=0.01)  # a last digit of float16
+
+
+def test_every_stretch_is_transformed_once_whatever_the_groups():
     plan = mel_plan(16 / 25)
-    times = [(0.64 * clip, 0.64 * clip + 0.64) for clip in range(3)]
-    sound = Sound(noise(3 * plan.rate))
-    together = clip_log_mels(sound, plan, times)
-    for time, mel in zip(times, together, strict=True):
-        np.testing.assert_allclose(clip_log_mels(sound, plan, [time])[0], mel, atol=0.01)
+    sound = Sound(noise(30 * 100 * plan.hop))
+    track = MelTrack(sound, plan)
+    times = regular(30, 16 / 25)
+    for place in range(0, 30, 4):
+        track.clips(times[place : place + 4])
+    # from half a clip before the first to half a clip behind the last, in clip-long blocks
+    assert sound.asked == [
+        (block * 100 * plan.hop - plan.lead, block * 100 * plan.hop - plan.lead + plan.block)
+        for block in range(-1, 31)
+    ]
+
+
+def test_clips_far_apart_cost_neither_time_nor_memory():
+    plan = mel_plan(16 / 25)
+    sound = Sound(noise(2 * plan.rate))
+    track = MelTrack(sound, plan)
+    mels = track.clips([(0, 0.64), (0.64, 7200), (7200, 7200.64), (200_000, 200_000.64)])
+    assert [mel is None for mel in mels] == [False, True, True, True]
+    assert len(sound.asked) <= 12
+    track.clips([(200_000.64, 200_001.28)])
+    assert len(track._mels) <= 4
+
+
+def test_slow_pictures_are_transformed_in_small_parts(monkeypatch):
+    plan = mel_plan(16 / 0.5)  # a hop of a third of a second
+    assert plan.block > 500_000  # one at a time
+    samples = noise(3 * 100 * plan.hop)
+    expected = MelTrack(Sound(samples), plan).clips(regular(3, 32))
+    monkeypatch.setattr("pipelines.log_mel.SAMPLES_AT_ONCE", 1 << 24)
+    for mel, other in zip(MelTrack(Sound(samples), plan).clips(regular(3, 32)), expected, strict=True):
+        np.testing.assert_allclose(mel, other, atol=0.01)
 
 
 def test_plan_of_an_extreme_frame_rate():
     assert mel_plan(1 / 90_000) == MelPlan(rate=9_000_000, hop=1)
-
-
-# A click track in real files: each clip's click must stand at its place in the clip's own half.
-
-SETTINGS = FeatureSettings(
-    clip_frames=8, clip_step=2, canvas=64, md_frames=1, residual_frames=1, residual_size=16, iframe_size=16
-)
-CLIPS = 5
-PLACES = (0.5, 0.2, 0.8, 0.35, 0.65)  # of a clip
-
-
-def click_times(fps):
-    return [(clip + place) * SETTINGS.span / fps for clip, place in enumerate(PLACES)]
-
-
-def write_clicks(path, fps, codec, sound_starts=0.0, pictures_start=0.0, rate=48000):
-    """Noise pictures and a track of clicks. Both are `pictures_start` late, the track starts still later."""
-    seconds = CLIPS * SETTINGS.span / fps
-    sound = np.zeros(round(seconds * rate), np.float32)
-    for time in click_times(fps):
-        sound[round(time * rate) :][:48] = 0.9 * (-1) ** np.arange(48)
-    rational = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w") as container:
-        # H.264 without B-frames still comes a frame late out of an AVI, which knows decoding times only
-        video = container.add_stream(media.MPEG4 if path.suffix == ".avi" else media.H264, rate=rational)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        video.codec_context.max_b_frames = 0
-        audio = container.add_stream(codec, rate=rate, layout="mono")
-        late = round(pictures_start * rational)
-        for number, pixels in enumerate(media.pan(CLIPS * SETTINGS.span, 64, 48)):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number + late, 1 / rational
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        skipped = round(sound_starts * rate)
-        for first in range(skipped, len(sound), 1024):
-            frame = av.AudioFrame.from_ndarray(sound[None, first : first + 1024], format="flt", layout="mono")
-            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-            frame.pts = first + round(late / rational * rate)
-            container.mux(audio.encode(frame))
-        container.mux(audio.encode(None))
-
-
-@pytest.mark.parametrize(
-    ("name", "fps", "codec", "sound_starts", "pictures_start"),
-    [
-        ("plain.mp4", 25, "aac", 0, 0),
-        ("ntsc.mp4", 30000 / 1001, "aac", 0, 0),
-        ("plain.mkv", 25, "aac", 0, 0),
-        ("pcm.mkv", 15, "pcm_s16le", 0, 0),
-        ("pcm.avi", 25, "pcm_s16le", 0, 0),
-        ("late_sound.mp4", 25, "aac", 0.2, 0),
-        ("late_sound.mkv", 25, "pcm_s16le", 0.2, 0),
-        ("late_pictures.mkv", 25, "pcm_s16le", 0, 2),
-        ("transport.ts", 25, "aac", 0, 0),
-    ],
-)
-def test_a_click_falls_into_its_clip(tmp_path, name, fps, codec, sound_starts, pictures_start):
-    path = tmp_path / name
-    write_clicks(path, fps, codec, sound_starts, pictures_start)
-    video = CompressedVideo(path, SETTINGS)
-    clips = list(clips_with_sound(path, video, SETTINGS))
-    assert len(clips) == CLIPS
-    for place, (_, mel) in zip(PLACES, clips, strict=True):
-        loudness = np.exp(mel.astype(np.float32)).mean(axis=0)
-        own = loudness[50:150]
-        # a column is the middle of its window: half a hop late
-        assert int(own.argmax()) == pytest.approx(100 * place - 0.5, abs=2.5)
-        assert own.max() > 10 * np.median(own)
-
-
-def test_a_video_without_sound_and_one_whose_sound_ends_early(tmp_path):
-    frames = media.pan(CLIPS * SETTINGS.span, 64, 48)
-    mute = media.write_video(tmp_path / "mute.mp4", frames)
-    half = media.write_video(tmp_path / "half.mp4", frames, sound=media.tone(2 * SETTINGS.span / 25))
-    assert [mel for _, mel in clips_with_sound(mute, CompressedVideo(mute, SETTINGS), SETTINGS)] == [None] * 5
-    heard = [mel is not None for _, mel in clips_with_sound(half, CompressedVideo(half, SETTINGS), SETTINGS)]
-    assert heard == [True, True, False, False, False]

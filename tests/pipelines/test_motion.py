@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.motion import VECTOR, native_grid, quantised
+from pipelines.motion import VECTOR, VectorField, motion_grids, quantised
 
 
 def vectors(*blocks):
@@ -14,6 +14,10 @@ def vectors(*blocks):
         record["motion_x"], record["motion_y"], record["motion_scale"] = x, y, scale
         record["source"] = source
     return records
+
+
+def native_grid(records, height, width, back=1, ahead=0, cell=16):
+    return motion_grids([VectorField(records.tobytes(), height, width, back, ahead)], cell)[0]
 
 
 def test_the_record_is_as_long_as_ffmpegs():
@@ -64,8 +68,8 @@ blocks = st.tuples(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(blocks, max_size=40), st.integers(1, 3), st.integers(1, 3))
-def test_native_grid_equals_pixel_counting(drawn, back, ahead):
+@given(st.lists(blocks, max_size=40), st.integers(1, 3), st.integers(1, 3), st.sampled_from([8, 16]))
+def test_grids_equal_pixel_counting(drawn, back, ahead, cell):
     height, width = 61, 75
     records, total, count = [], np.zeros((64, 80, 2)), np.zeros((64, 80))
     for column, row, (left, top, w, h), x, y, scale, source in drawn:
@@ -74,10 +78,42 @@ def test_native_grid_equals_pixel_counting(drawn, back, ahead):
         moved = np.array([-x, -y]) / scale / back if source < 0 else np.array([x, y]) / scale / ahead
         total[top : top + h, left : left + w] += moved
         count[top : top + h, left : left + w] += 1
-    cells = total.reshape(4, 16, 5, 16, 2).sum((1, 3))
-    covered = np.maximum(count.reshape(4, 16, 5, 16).sum((1, 3)), 1)[..., None]
-    grid = native_grid(vectors(*records), height, width, back, ahead)
-    np.testing.assert_allclose(grid, cells / covered, rtol=1e-5, atol=1e-5)
+    rows, columns = 64 // cell, 80 // cell
+    cells = total.reshape(rows, cell, columns, cell, 2).sum((1, 3))
+    covered = np.maximum(count.reshape(rows, cell, columns, cell).sum((1, 3)), 1)[..., None]
+    grid = native_grid(vectors(*records), height, width, back, ahead, cell)
+    np.testing.assert_allclose(
+        grid, (cells / covered)[: -(-height // cell), : -(-width // cell)], rtol=1e-5, atol=1e-5
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.lists(blocks, max_size=9), st.integers(1, 3), st.integers(0, 3)), min_size=1, max_size=5
+    )
+)
+def test_many_frames_at_once_are_as_one_by_one(frames):
+    fields = []
+    for drawn, back, ahead in frames:
+        records = [
+            (16 * column + left, 16 * row + top, w, h, x, y, scale, source)
+            for column, row, (left, top, w, h), x, y, scale, source in drawn
+        ]
+        fields.append(VectorField(vectors(*records).tobytes(), 61, 75, back, ahead))
+    together = motion_grids(fields)
+    assert together.dtype == np.float32
+    for field, grid in zip(fields, together, strict=True):
+        np.testing.assert_array_equal(motion_grids([field])[0], grid)
+
+
+def test_no_vectors_give_zeros():
+    assert not motion_grids([VectorField(b"", 33, 17)] * 2).any()
+    assert motion_grids([VectorField(b"", 33, 17)] * 2).shape == (2, 3, 2, 2)
+
+
+def test_vectors_beyond_the_picture_count_for_the_nearest_cell():
+    assert native_grid(vectors((-32, 64, 16, 16, -4, 0, 1, -1)), 32, 32)[1, 0].tolist() == [4, 0]
 
 
 def test_quantised_rounds_and_clips():

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines import extraction
 from pipelines import prepare as module
 from pipelines.errors import UserError
+from pipelines.folder_lock import only_writer
 from pipelines.frame_times import FrameTimes
 from pipelines.index import load_index
 from pipelines.prepare import prepare, report
@@ -225,7 +228,7 @@ def test_a_folder_of_other_settings_is_refused(copy):
 def test_a_crash_is_reported_and_tried_again(copy, monkeypatch):
     (copy / "out" / video(again(copy), "mute.mp4").shard).unlink()
     crash = WorkerCrash("the decoder crashed")
-    monkeypatch.setattr(module, "run_jobs", lambda function, jobs, workers: [(job, crash) for job in jobs])
+    monkeypatch.setattr(module, "run_jobs", lambda function, jobs, workers: ((job, crash) for job in jobs))
     index = again(copy)
     assert [Path(record.path).name for record in index.videos] == ["h264.mp4"]
     assert index.refused[0].reason.endswith("mute.mp4: the decoder crashed")
@@ -233,20 +236,42 @@ def test_a_crash_is_reported_and_tried_again(copy, monkeypatch):
     assert len(again(copy).videos) == 2
 
 
+def test_what_another_version_has_left_is_made_anew_or_refused(copy, done):
+    record, out = video(done, "mute.mp4"), copy / "out"
+    path = files(out)[f"videos/{record.video_id[-2:]}/{record.video_id}.json"]
+    good = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in good.items() if name != "timing"}))
+    before = times(out)
+    assert [each.clips for each in again(copy).videos] == [4, 4]
+    assert json.loads(path.read_text()) == {**good, "path": str(copy / "mute.mp4")}
+    changed = {name for name, time in times(out).items() if before[name] != time}
+    assert changed == {record.shard, str(path.relative_to(out))}
+    (out / "settings.json").write_text('{"colour": 1}')
+    with pytest.raises(UserError, match=r"out: its settings\.json is of another version"):
+        again(copy)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(copy):
+    before = times(copy / "out")
+    with only_writer(copy / "out"), pytest.raises(UserError, match="out: another run is writing here"):
+        again(copy)
+    assert times(copy / "out") == before
+
+
 def test_nothing_half_written_when_the_pass_fails(tmp_path, folder, monkeypatch):
     def failing(*_):
         yield from ()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_clip_records", failing)
+    monkeypatch.setattr(extraction, "_clip_records", failing)
     shutil.copy(folder / "mute.mp4", tmp_path / "mute.mp4")
     with pytest.raises(KeyboardInterrupt):
         prepare(write_manifest(tmp_path, ("mute.mp4",)), tmp_path / "out", SETTINGS, 0, quiet=True)
-    assert set(files(tmp_path / "out")) == {"settings.json"}
+    assert set(files(tmp_path / "out")) == {"settings.json", ".lock"}
 
 
 def test_a_first_picture_without_a_timestamp_is_second_zero(folder):
     timing = FrameTimes(Fraction(1, 25), [None, 1], [], 25)
-    reader = module._open_sound(folder / "h264.mp4", 16000, SimpleNamespace(timing=timing))
+    reader = extraction._open_sound(folder / "h264.mp4", 16000, SimpleNamespace(timing=timing))
     assert reader.window(0, 16000)[1].all()
     reader.close()

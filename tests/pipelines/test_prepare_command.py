@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -61,31 +62,73 @@ def test_nothing_usable(tmp_path, capsys):
     assert not (tmp_path / "out" / "index.json").exists()
 
 
-@pytest.mark.slow
-def test_killed_with_its_workers_and_run_again(tmp_path):
+ROOT = Path(__file__).parents[2]
+
+
+def write_set(folder):
+    """Six videos of 400 pictures and a missing one; returns the command that prepares them."""
     frames = media.pan(400, 64, 48)
     names = [f"v{number}.mp4" for number in range(6)]
     for name in names:
-        media.write_video(tmp_path / name, frames)
+        media.write_video(folder / name, frames)
     lines = [f"{name},run,train" for name in names]
-    (tmp_path / "m.csv").write_text("\n".join(["path,label,split", *lines, "none.mp4,run,test", ""]))
-    command = [sys.executable, "-m", "pipelines.prepare", "--manifest", tmp_path / "m.csv"]
-    command += ["--out", tmp_path / "out", "--workers", "2", *OPTIONS]
-    root = Path(__file__).parents[2]
-    run = subprocess.Popen(command, cwd=root, start_new_session=True, stderr=subprocess.DEVNULL)
-    shards = tmp_path / "out" / "shards"
+    (folder / "m.csv").write_text("\n".join(["path,label,split", *lines, "none.mp4,run,test", ""]))
+    command = [sys.executable, "-m", "pipelines.prepare", "--manifest", folder / "m.csv"]
+    return [*command, "--out", folder / "out", "--workers", "2", *OPTIONS]
+
+
+def started(command, out):
+    """The command in a session of its own, when its first shard is done."""
+    run = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(shards.glob("*/v*.tfrecord")) and run.poll() is None and time.monotonic() < deadline:
+    while not list(out.glob("shards/*/v*.tfrecord")) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    return run
+
+
+def runs(group):
+    """Whether a process of this process group is left."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            if int(fields[2]) == group and fields[0] != "Z":
+                return True
+    return False
+
+
+@pytest.mark.slow
+def test_interrupted_by_ctrl_c_and_run_again(tmp_path, capsys):
+    command = write_set(tmp_path)
+    run = started(command, tmp_path / "out")
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to the command and its workers
+    told = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert told.splitlines()[-1] == "interrupted; the same command goes on from here"
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 20
+    while runs(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(run.pid)
+    assert not (tmp_path / "out" / "index.json").exists()
+    assert main([*map(str, command[3:]), "--workers", "0"]) == 0
+    assert "6 videos, 300 clips, 1 classes" in capsys.readouterr().out
+    assert not list((tmp_path / "out").rglob(".part*"))
+
+
+@pytest.mark.slow
+def test_killed_with_its_workers_and_run_again(tmp_path, capsys):
+    command = write_set(tmp_path)
+    run = started(command, tmp_path / "out")
     os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    run.communicate()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("v*") if path.is_file()}
     assert kept
     assert not (tmp_path / "out" / "index.json").exists()
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert "6 videos, 300 clips, 1 classes" in finished.stdout
-    assert "refused: none.mp4: " in finished.stdout
-    assert not list((tmp_path / "out").rglob(".*"))
+    assert main([*map(str, command[3:]), "--workers", "0"]) == 0
+    finished = capsys.readouterr().out
+    assert "6 videos, 300 clips, 1 classes" in finished
+    assert "refused: none.mp4: " in finished
+    assert not list((tmp_path / "out").rglob(".part*"))
     notes = {json.loads(path.read_text())["status"] for path in (tmp_path / "out" / "videos").rglob("*.json")}
     assert notes == {"ok", "refused"}
     done = {path.stem for path in kept if path.suffix == ".json"}

@@ -7,9 +7,10 @@ from pipelines.settings import FeatureSettings, settings_from_dict
 
 
 def test_derived_sizes():
-    settings = FeatureSettings(clip_frames=8, clip_step=2, canvas=64, md_frames=5, residual_frames=0)
+    settings = FeatureSettings(8, 2, canvas=64, md_frames=5, residual_frames=0, residual_size=16)
     assert (settings.span, settings.grid) == (16, 4)
     assert (settings.md_cells, settings.residual_cells) == (5, 16)
+    assert settings.residual_block == 4  # 16 canvas pixels, at a quarter
     assert FeatureSettings(clip_frames=4, md_frames=9).md_cells == 4
 
 
@@ -17,7 +18,8 @@ def test_digest_tells_every_setting_apart():
     base = FeatureSettings()
     changed = {
         "clip_frames": 8, "clip_step": 2, "canvas": 112, "md_frames": 3, "residual_frames": 1,
-        "residual_size": 56, "iframe_size": 64, "motion": "direct", "jpeg_quality": 80,
+        "residual_size": 56, "residual": "accumulated", "iframe_size": 64, "motion": "direct",
+        "jpeg_quality": 80,
     }  # fmt: skip
     assert set(changed) == {field.name for field in dataclasses.fields(FeatureSettings)}
     digests = {dataclasses.replace(base, **{name: value}).digest() for name, value in changed.items()}
@@ -39,7 +41,9 @@ def test_round_trip_through_plain_data():
         ({"clip_step": -1}, "features.clip_step: -1"),
         ({"md_frames": -1}, "features.md_frames: -1 is negative"),
         ({"canvas": 100}, "not a multiple of 16"),
-        ({"motion": "best"}, "'best' is none of auto, direct, transcode"),
+        ({"motion": "best"}, "'best' is none of auto, fast, direct, transcode"),
+        ({"residual": "sum"}, "'sum' is none of step, accumulated"),
+        ({"residual_size": 100}, r"residual_size: 100 is not .* its quarter \(224, 112, 56\)"),
         ({"jpeg_quality": 0}, "not within 1-100"),
         ({"jpeg_quality": 101}, "not within 1-100"),
         ({"clip_frames": "16"}, "clip_frames: '16' is not a whole number"),

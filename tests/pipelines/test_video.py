@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from pipelines import video
 from pipelines.clips import ClipPlan
+from pipelines.damage import Damage
 from pipelines.errors import VideoError
 from pipelines.pictures import SquarePictures
 from pipelines.video import FrameTimes, decode_clips, iter_clips, open_video, probe
-from pipelines.video_file import Damage, decoded_frames, picture_stream
+from pipelines.video_file import decoded_frames, picture_stream
 from tests import media
 
 SIZE = 32
@@ -55,7 +56,7 @@ def no_pass(monkeypatch):
     def refuse(*_):
         raise AssertionError("decoded the whole file")
 
-    monkeypatch.setattr(video, "_clips_in_one_pass", refuse)
+    monkeypatch.setattr(video, "_pictures_in_one_pass", refuse)
 
 
 def assert_same(clips, wanted, pictures):

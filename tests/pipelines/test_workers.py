@@ -3,11 +3,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipelines.workers import WorkerCrash, run_jobs
+from pipelines.workers import LoneWorker, WorkerCrash, run_jobs
 
 
 def square(number):
@@ -33,6 +34,11 @@ def fragile(job):
 def sleep_and_tell(path):
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def first_sleeps(job):
+    """A number of seconds to sleep, or a path: where to tell the process before a long sleep."""
+    return sleep_and_tell(job) if isinstance(job, str) else time.sleep(job)
 
 
 def test_without_workers_everything_runs_here_and_lazily():
@@ -120,6 +126,40 @@ def test_workers_end_when_the_main_process_is_killed(tmp_path):
         main.wait()
     worker = int(note.read_text())
     assert _within(5, lambda: not _runs(worker))
+
+
+def test_closing_ends_the_workers_in_the_middle_of_their_jobs(tmp_path):
+    notes = [tmp_path / "a", tmp_path / "b"]
+    results = run_jobs(first_sleeps, [0.0, *map(str, notes)], workers=2)
+    assert next(results) == (0.0, None)
+    assert _within(20, lambda: all(note.exists() and note.read_text() for note in notes))
+    results.close()
+    assert _within(10, lambda: not any(_runs(int(note.read_text())) for note in notes))
+
+
+def test_a_worker_of_ones_own_is_kept_and_replaced_when_it_dies(tmp_path):
+    worker = LoneWorker()
+    first, again = worker.run(fragile, "a")[1], worker.run(fragile, "b")[1]
+    assert first == again != os.getpid()
+    assert isinstance(worker.run(fragile, "abort"), WorkerCrash)
+    by_chance = tmp_path / "marker"
+    assert worker.run(fragile, by_chance)[0] == by_chance  # the second try
+    assert isinstance(worker.run(fragile, tmp_path / "other", tries=1), WorkerCrash)
+    job, pid = worker.run(fragile, "c")
+    assert job == "c"
+    assert pid != first
+    with pytest.raises(ZeroDivisionError):
+        worker.run(divide, 0)
+    worker.close()
+    assert _within(10, lambda: not _runs(pid))
+
+
+def test_threads_take_turns_with_one_worker():
+    worker = LoneWorker()
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda job: worker.run(fragile, job), ["a", "abort", "b", "c", "d"]))
+    worker.close()
+    assert [isinstance(result, WorkerCrash) for result in results] == [False, True, False, False, False]
 
 
 def _within(seconds, condition):

@@ -76,7 +76,7 @@ def test_json_of_a_video_without_sound(command, videos, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
         *("video", "label", "probability", "probabilities", "moments", "clips", "duration_s", "has_audio"),
-        *("motion", "damage", "timeline"),
+        *("motion", "damage", "remarks", "timeline"),
     }
     assert answer["has_audio"] is False
     assert answer["clips"] == CLIPS
@@ -89,6 +89,16 @@ def test_json_of_a_video_without_sound(command, videos, capsys):
     assert set(answer["moments"][0]) == {"clip", "start_s", "end_s", "saliency", "label", "probability"}
     with Image.open(answer["timeline"]) as picture:
         assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_motion_that_the_sampler_has_not_met_is_remarked(tiny_model, videos, tmp_path):
+    known = predict(videos / "left_1.mp4", tiny_model)
+    assert (known.policy, known.remarks) == ("direct", [])
+    path = media.write_video(tmp_path / "b.mp4", media.pan(40, 96, 80), b_frames=2)
+    found = predict(path, tiny_model)
+    assert found.policy == "transcode"
+    assert "'transcode', which the sampler has not met in training (direct)" in found.remarks[0]
+    assert f"remark: {found.remarks[0]}" in describe(found)
 
 
 def test_a_bad_file_among_good_ones_is_one_sentence(command, videos, tmp_path, capsys):

@@ -23,6 +23,7 @@ def prediction(clips=20, chosen=(3, 12, 7), sound=True, name="holiday.mp4", labe
         thumbnails=[np.full((32, 32, 3), 40 * number % 256, np.uint8) for number in range(len(chosen))],
         policy="direct",
         damage=[],
+        remarks=[],
     )
 
 

@@ -44,6 +44,15 @@ def test_every_clip_of_every_video_is_scored(tiny_run, index):
     assert all(np.allclose(rows.sum(1), 1, atol=1e-5) for rows in table.values.values())
 
 
+def test_motion_that_the_sampler_has_not_met_is_remarked(tiny_run, index, tmp_path, capsys):
+    videos = [dataclasses.replace(video, policy="transcode") for video in index.videos[:2]]
+    score_md(dataclasses.replace(index, videos=[*videos, *index.videos[2:]]), tiny_run, tmp_path / "md.npz")
+    out = capsys.readouterr().out
+    assert "md: in 2 videos motion is taken by 'transcode', which the sampler has not met" in out
+    score_md(index, tiny_run, tmp_path / "again.npz")
+    assert "has not met" not in capsys.readouterr().out
+
+
 def test_the_classifier_sees_the_clips_of_the_plan(tiny_run, index):
     """The middle of each picture, clip by clip, through the network itself."""
     video = index.videos[3]

@@ -111,6 +111,8 @@ def test_what_a_finished_network_says_about_itself(tiny_run):
     assert model.about["objective"] == "ac"
     assert model.about["frames_per_clip"] == 4
     assert model.about["cost"]["multiply_adds"] > 0
+    assert set(model.about["motion"]) == {"direct"}
+    assert load_model(tiny_run.folder / "models" / "audio").about["motion"] == {}
     assert {"tensorflow", "keras", "python"} <= set(model.about["versions"])
     assert list((tiny_run.folder / "models" / "md" / "logs").rglob("events.*"))
 

@@ -1,0 +1,112 @@
+"""Files wherever Apache Beam can read and write: in a local folder, gs://, s3://, hdfs://."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+import uuid
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.errors import UserError
+from pipelines.extraction import fingerprint
+from pipelines.files import PART
+
+AS_IT_IS = CompressionTypes.UNCOMPRESSED  # no decompression by suffix
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is not one of this machine's."""
+    return FileSystems.get_scheme(path) is not None
+
+
+def require_reachable(path: str) -> None:
+    """Raises `UserError` for a kind of place that Beam, as it is installed, knows nothing of."""
+    try:
+        FileSystems.get_filesystem(path)
+    except (ValueError, BeamIOError) as error:
+        raise UserError(
+            f"{path}: this place cannot be reached ({error}); "
+            'install the part of Beam for it, for instance pip install "apache-beam[gcp]"'
+        ) from None
+
+
+def joined(folder: str, name: str) -> str:
+    """The file `name`, with forward slashes, below a folder."""
+    return FileSystems.join(folder, *name.split("/"))
+
+
+def state_of(path: str) -> list | None:
+    """Tells one state of a file from another; None when there is no such file."""
+    if not is_remote(path):
+        return fingerprint(
+            Path(path)
+        )  # the same as the local command's, so that either knows the other's work
+    if not FileSystems.exists(path):
+        return None
+    found = FileSystems.get_filesystem(path).metadata(path)
+    return [found.size_in_bytes, found.last_updated_in_seconds]
+
+
+def fetch(path: str, local: Path) -> None:
+    """Copies a file to this machine."""
+    with FileSystems.open(path, compression_type=AS_IT_IS) as source, local.open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def publish(local: Path, path: str) -> None:
+    """Copies a file of this machine to `path`, where it appears whole; an older one is replaced."""
+    folder, name = FileSystems.split(path)
+    temporary = FileSystems.join(folder, f"{PART}{uuid.uuid4().hex}{PurePosixPath(name).suffix}")
+    try:
+        with local.open("rb") as source, FileSystems.create(temporary, compression_type=AS_IT_IS) as target:
+            shutil.copyfileobj(source, target)
+        _renamed(temporary, path)
+    finally:
+        with contextlib.suppress(Exception):  # usually it is gone already
+            FileSystems.delete([temporary])
+
+
+def _renamed(source: str, target: str) -> None:
+    try:
+        FileSystems.rename([source], [target])
+    except BeamIOError:  # some file systems do not replace a file by renaming another
+        if not FileSystems.exists(target):
+            raise
+        FileSystems.delete([target])
+        FileSystems.rename([source], [target])
+
+
+def remove_parts(folder: str) -> None:
+    """Removes what writers that were killed have left in a feature folder."""
+    patterns = [joined(folder, f"{place}{PART}*") for place in ("", "shards/*/", "videos/*/")]
+    for result in FileSystems.match(patterns):
+        FileSystems.delete([found.path for found in result.metadata_list])
+
+
+def has_any(folder: str, pattern: str) -> bool:
+    """Whether a file below the folder has a name like `pattern`."""
+    return bool(FileSystems.match([joined(folder, pattern)], [1])[0].metadata_list)
+
+
+def read_json(path: str) -> Any:
+    """The content of a JSON file; None for a missing or damaged one."""
+    if not FileSystems.exists(path):
+        return None
+    with FileSystems.open(path, compression_type=AS_IT_IS) as stream:
+        content = stream.read()
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "value.json"
+        local.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        publish(local, path)

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import folder_lock
+from pipelines.errors import UserError
+from pipelines.folder_lock import only_writer
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pipelines.folder_lock import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_goes_with_its_process(tmp_path):
+    root = Path(__file__).parents[2]
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path], cwd=root, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another run is writing here; wait until it has ended or choose"):
+            enter(tmp_path)
+    finally:
+        other.kill()
+        other.communicate()
+    enter(tmp_path)
+    enter(tmp_path)
+
+
+def enter(folder):
+    with only_writer(folder):
+        pass
+
+
+def test_folders_do_not_hinder_each_other(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with only_writer(tmp_path / "a"):
+        enter(tmp_path / "b")
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def refusing(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(folder_lock.fcntl, "flock", refusing)
+    enter(tmp_path)
