@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import av
 
+from pipelines.demuxing import packets
 from pipelines.frame_times import NO_PTS, FrameTimes
 
 COMPLETE = 0.95  # containers may count a few frames that are never shown (edit lists, empty packets)
@@ -51,10 +52,12 @@ def check_complete(
     that far: then the pictures just end earlier. MPEG program and transport streams, raw streams and
     recordings that were never finished announce nothing.
     """
+    ended_early = bool(damage.notes)
+    if times.astray is not None:
+        damage.notes.append(f"timestamps go astray at frame {times.astray}; the frame rate counts from there")
     if stream.frames:
         damage.check_count(times.count, stream.frames)
         return
-    ended_early = bool(damage.notes)
     damage.notes += [f"no pictures between {start:.1f} and {end:.1f} s" for start, end in times.holes()]
     announced, own = _announced_s(container, stream)
     if not announced or not times.count:
@@ -86,11 +89,11 @@ def _others_end_s(container: av.container.InputContainer, stream: av.VideoStream
     end = 0.0
     options = {"protocol_whitelist": "file"}
     with (
-        contextlib.suppress(av.FFmpegError, OSError, IndexError),  # the last: streams that turn up late
+        contextlib.suppress(av.FFmpegError, OSError),
         av.open(container.name, metadata_errors="replace", container_options=options) as again,
     ):
         others = [other for other in again.streams if other.index != stream.index]
-        for packet in again.demux(others) if others else ():
+        for packet in packets(again, *others) if others else ():
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     return end

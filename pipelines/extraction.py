@@ -197,6 +197,7 @@ def _clip_records(
             rgb_r=pack_strip(clip.rgb_r, quality),
             iframe=pack_strip(clip.iframe[None], quality),
             log_mel=pack_log_mel(mel),
+            policy=video.policy,
         )
 
 

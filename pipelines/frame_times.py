@@ -16,6 +16,7 @@ NO_PTS = -(2**63)  # stands for a frame that came without a timestamp
 PAUSE = 4  # times the usual step between frames: a longer one is a pause
 MILLISECOND = Fraction(1, 1000)  # what Matroska and others round timestamps to
 MOST_HOLES = 3  # more of them are a variable frame rate
+REORDERED = 16  # frames; a stream that is out of order so early has always been
 PLAIN = 32  # lists up to this length stay readable
 
 
@@ -33,7 +34,7 @@ class FrameTimes:
         self.pts = array("q")
         self.keyframes: list[int] = []
         self.fps = float(fps)
-        self._increasing = True
+        self._ordered = 0  # frames before the first one without a timestamp later than the one before
         for value in pts:
             self.add(value)
         self.keyframes.extend(int(frame) for frame in keyframes)
@@ -42,11 +43,10 @@ class FrameTimes:
         """Appends the next frame in display order."""
         if is_keyframe:
             self.keyframes.append(self.count)
-        if pts is None or pts == NO_PTS:
-            self._increasing = False
+        if pts is None:
             pts = NO_PTS
-        elif self.pts and pts <= self.pts[-1]:
-            self._increasing = False
+        if self._ordered == self.count and pts > (self.pts[-1] if self.pts else NO_PTS):
+            self._ordered += 1
         self.pts.append(pts)
 
     @property
@@ -57,20 +57,27 @@ class FrameTimes:
     @property
     def seekable(self) -> bool:
         """Whether every frame has its own timestamp, strictly later than the one before."""
-        return self._increasing and self.count > 0
+        return 0 < self.count == self._ordered
 
     def seconds(self, frame: int) -> float:
         """Seconds from the first frame to `frame`; `frame == count` is the end of the video.
 
-        Where timestamps are missing or not increasing (raw streams, AVI with packed B-frames) the
-        frame rate gives the time.
+        Where timestamps are missing or not increasing from the start (raw streams, AVI with packed
+        B-frames) the frame rate gives the time; where they go astray later (damage, joined files) it
+        counts on from the last one in order, so what was said of earlier frames stays true.
         """
         if not 0 <= frame <= self.count:
             raise IndexError(f"frame {frame} of a video with {self.count} frames")
-        if not self.seekable:
+        known = self.count if self.seekable else self.astray or 0
+        if not known:
             return frame / self.fps
-        shown = min(frame, self.count - 1)
+        shown = min(frame, known - 1)
         return float((self.pts[shown] - self.pts[0]) * self.time_base) + (frame - shown) / self.fps
+
+    @property
+    def astray(self) -> int | None:
+        """The frame from which on timestamps that were in order are not; None where there is none."""
+        return self._ordered if REORDERED <= self._ordered < self.count else None
 
     def keyframe_before(self, frame: int) -> int:
         """The last frame, not after `frame`, from which decoding can start; 0 when none is known."""

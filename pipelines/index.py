@@ -12,7 +12,7 @@ from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import FrameTimes
 
 INDEX_NAME = "index.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ class VectorField(NamedTuple):
 def vector_bytes(frame) -> bytes:
     """The motion vectors of a decoded frame as the bytes of `VECTOR` records; none for I-frames."""
     # `frame.side_data` would tie the frame to itself, and its pixels would wait for the garbage collector.
-    data = SideDataContainer(frame).get("MOTION_VECTORS")
+    try:
+        data = SideDataContainer(frame).get("MOTION_VECTORS")
+    except ValueError:  # PyAV does not know the type of another piece of side data, and gives none
+        return b""
     return b"" if data is None else bytes(data)
 
 

@@ -75,7 +75,7 @@ class StreamMotion:
         context.flags2 |= av.codec.context.Flags2.export_mvs
         self._full_size = None
         if not pixels:
-            context.options = FAST.get(context.name, {})
+            context.options = {**context.options, **FAST.get(context.name, {})}
             if "lowres" in context.options:
                 self._full_size = context.height, context.width
         self._first_b: int | None = None

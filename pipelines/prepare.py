@@ -17,7 +17,6 @@ from tqdm import tqdm
 from pipelines.errors import UserError, run_command
 from pipelines.extraction import (
     SETTINGS_NAME,
-    clips_with_sound,
     crashed,
     extract,
     fingerprint,
@@ -34,8 +33,6 @@ from pipelines.index import INDEX_NAME, FeatureIndex
 from pipelines.manifest import Refusal, Row, read_manifest
 from pipelines.settings import FeatureSettings
 from pipelines.workers import WorkerCrash, run_jobs
-
-__all__ = ["add_settings", "claim_folder", "clips_with_sound", "given_settings", "prepare", "report"]
 
 
 def prepare(

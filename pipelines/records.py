@@ -10,7 +10,8 @@ BYTES_FIELDS = ("md", "rgb_r", "iframe", "log_mel")
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One clip as it is stored; the byte layouts are those of `pipelines.wire`."""
+    """One clip as it is stored; the byte layouts are those of `pipelines.wire`, `policy` says where its
+    motion comes from (`pipelines.policy`)."""
 
     video_id: str
     clip: int
@@ -20,15 +21,19 @@ class ClipRecord:
     rgb_r: bytes
     iframe: bytes
     log_mel: bytes
+    policy: str
 
     def serialize(self) -> bytes:
         """The clip as a serialized `tf.train.Example`."""
         features = {name: _bytes(getattr(self, name)) for name in BYTES_FIELDS}
         features["video_id"] = _bytes(self.video_id.encode())
+        features["policy"] = _bytes(self.policy.encode())
         features["clip"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[self.clip]))
         times = tf.train.FloatList(value=[self.start_s, self.end_s])
         features["times_s"] = tf.train.Feature(float_list=times)
-        return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+        return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
+            deterministic=True
+        )
 
 
 def write_shard(path: str, clips: Iterable[ClipRecord]) -> int:

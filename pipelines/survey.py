@@ -16,6 +16,7 @@ from pipelines.video_file import VideoStream, decoded_frames, open_video, opened
 
 LISTENING_RATE = 8000  # enough to tell silence from sound
 SILENT = 10 ** (-60 / 20)  # peaks below -60 dB of full scale are the noise of an encoder
+LONGEST_STEP_S = 60  # from frame to frame on average; times beyond are damaged, and nobody listens so long
 UNEVEN = 1.5  # longest over shortest frame, beyond what rounding to milliseconds does
 
 
@@ -92,8 +93,9 @@ def _sound(path: str | PathLike, timing: FrameTimes) -> Sound | None:
         start = None if track.start_time is None else float(track.start_time * track.time_base)
         about = context.name, context.sample_rate, context.layout.nb_channels, len(container.streams.audio)
     covered, peak = 0, 0.0
+    seconds = min(timing.seconds(timing.count), LONGEST_STEP_S * timing.count)
     with contextlib.closing(SoundReader(path, LISTENING_RATE, origin_s)) as reader:
-        for second in range(int(timing.seconds(timing.count)) + 1):
+        for second in range(int(seconds) + 1):
             samples, there = reader.window(second * LISTENING_RATE, LISTENING_RATE)
             covered += int(there.sum())
             peak = max(peak, float(np.abs(samples).max()))

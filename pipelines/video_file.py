@@ -12,17 +12,20 @@ from pathlib import Path
 import av
 
 from pipelines.damage import Damage
+from pipelines.demuxing import packets
 from pipelines.errors import VideoError
 from pipelines.frame_times import measured_rate
 from pipelines.geometry import Geometry, frame_geometry
 
 DEFAULT_FPS = 25.0
 PLAUSIBLE_FPS = (1, 240)  # headers outside tell a clock rate, or nothing
+MEASURED_FPS = (1 / 60, 1000)  # timestamps outside are damaged
 GOP_HEADER_ONLY = ("mpeg1video", "mpeg2video")  # their headers do not tell whether B-frames are used
 PEEK_FRAMES = 32
 TEXT_CODECS = ("ansi", "bintext", "xbin", "idf")  # FFmpeg reads plain text as terminal pictures
 PLAYLISTS = (b"#EXTM3U", b"ffconcat version", b"<MPD")  # read as video they may never end
 HEAD = 512  # bytes in which a playlist shows itself
+LARGEST = 8192, 4352  # width and height of 8K as it is coded; a wrong bit in a header may tell anything
 MOST_ERRORS = 16  # in a row, until reading is given up
 MOST_STALLS = 10_000  # packets in a row that neither give a frame nor lead any further
 NO_PICTURES = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
@@ -130,6 +133,8 @@ def picture_stream(container: av.container.InputContainer, path: str | PathLike)
     stream = max(readable, key=_prominence)
     if stream.codec_context.name in TEXT_CODECS:
         raise VideoError(f"{path}: is a text, not a video; leave it out")
+    # Behind a damaged place a stream may claim any size.
+    stream.codec_context.options = {"max_pixels": str(LARGEST[0] * LARGEST[1])}
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"  # several threads corrupt the motion vectors of B-frames
     return stream
@@ -142,10 +147,14 @@ def _prominence(stream: av.VideoStream) -> tuple[bool, int]:
 
 def frame_rate(stream: av.VideoStream, pts: Sequence[int | None] = ()) -> float:
     """Frames a second: as the header tells, else as `pts`, timestamps of consecutive frames, do; else 25."""
-    low, high = PLAUSIBLE_FPS
     rates = (stream.average_rate, stream.guessed_rate)
-    told = next((float(rate) for rate in rates if rate and low <= rate <= high), None)
-    return told or measured_rate(pts, stream.time_base) or DEFAULT_FPS
+    told = next((float(rate) for rate in rates if rate and _within(rate, PLAUSIBLE_FPS)), None)
+    measured = measured_rate(pts, stream.time_base)
+    return told or (measured if measured and _within(measured, MEASURED_FPS) else DEFAULT_FPS)
+
+
+def _within(rate: float | Fraction, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= rate <= bounds[1]
 
 
 def probe(path: str | PathLike) -> VideoStream:
@@ -155,8 +164,12 @@ def probe(path: str | PathLike) -> VideoStream:
     """
     with opened_pictures(path) as (container, stream):
         context = stream.codec_context
+        width, height = context.width, context.height
         frames = decoded_frames(container, stream, Damage())
         first = next(frames, None)
+        if first is None and width * height > LARGEST[0] * LARGEST[1]:
+            most = "{}x{}".format(*LARGEST)
+            raise VideoError(f"{path}: {width}x{height} pixels are more than {most}; scale its pictures down")
         if first is None:
             raise VideoError(f"{path}: no frame of its {context.name} stream can be decoded; leave it out")
         geometry = frame_geometry(first, stream)
@@ -235,11 +248,9 @@ def _packets(
     errors = 0
     while True:
         try:
-            for packet in container.demux(stream):
+            for packet in packets(container, stream):
                 errors = 0
                 yield packet
-            return
-        except IndexError:  # PyAV stumbles behind the last packet where streams turned up while reading
             return
         except (av.FFmpegError, OSError) as error:
             errors += 1

@@ -22,9 +22,9 @@ from pipelines.clips import ClipPlan
 from pipelines.compressed import CompressedVideo
 from pipelines.decoding import center_crop
 from pipelines.errors import UserError, run_command
+from pipelines.extraction import clips_with_sound
 from pipelines.files import make_folder
 from pipelines.policy import unseen
-from pipelines.prepare import clips_with_sound
 from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import decode_clips
 from pipelines.wire import pack_log_mel, pack_md, pack_strip

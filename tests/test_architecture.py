@@ -23,6 +23,9 @@ WITHOUT_TENSORFLOW = (
     ),
     *(
         "pipelines.prepare",
+        "pipelines.prepare_beam",
+        "pipelines.extraction",
+        "pipelines.inspect",
         "pipelines.synthetic",
         "scsampler_tf.serving.client",
         "scsampler_tf.serving.server",

@@ -24,6 +24,29 @@ def test_without_usable_timestamps_the_frame_rate_counts(pts):
     assert [value.seconds(frame) for frame in range(4)] == pytest.approx([0, 0.04, 0.08, 0.12])
 
 
+@pytest.mark.parametrize("rest", [[0, 4], [None, 800], [76, 80], [9000, 4]])
+def test_timestamps_that_go_astray_midway(rest):
+    value = times([*range(0, 80, 4), *rest])
+    astray = 21 if rest[0] == 9000 else 20
+    assert value.astray == astray
+    assert not value.seekable
+    last = 90 if rest[0] == 9000 else 0.76
+    assert value.seconds(19) == pytest.approx(0.76)
+    assert value.seconds(astray) == pytest.approx(last + 0.04)
+    assert value.seconds(22) == pytest.approx(last + (23 - astray) * 0.04)
+
+
+@given(st.lists(st.none() | st.integers(-(2**62), 2**62), min_size=16, max_size=24), st.integers(0, 8))
+def test_what_follows_does_not_change_what_was_said_of_earlier_frames(rest, start):
+    pts = [*range(start), *rest]
+    whole = times(pts)
+    for count in range(16, len(pts)):
+        said = [times(pts[:count]).seconds(frame) for frame in range(count)]
+        assert said == [whole.seconds(frame) for frame in range(count)]
+    seconds = [whole.seconds(frame) for frame in range(len(pts) + 1)]
+    assert seconds == sorted(seconds)
+
+
 def test_seconds_outside_the_video():
     with pytest.raises(IndexError, match="frame 4 of a video with 3 frames"):
         times([0, 4, 8]).seconds(4)

@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines import motion
 from pipelines.motion import VECTOR, VectorField, motion_grids, quantised
 
 
@@ -18,6 +19,14 @@ def vectors(*blocks):
 
 def native_grid(records, height, width, back=1, ahead=0, cell=16):
     return motion_grids([VectorField(records.tobytes(), height, width, back, ahead)], cell)[0]
+
+
+def test_side_data_that_pyav_does_not_know_hides_the_vectors(monkeypatch):
+    def unknown(frame):
+        raise ValueError("99 is not a valid Type")
+
+    monkeypatch.setattr(motion, "SideDataContainer", unknown)
+    assert motion.vector_bytes(object()) == b""
 
 
 def test_the_record_is_as_long_as_ffmpegs():

@@ -2,7 +2,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipelines.motion_source import LONGEST_B_RUN, with_distances
+from pipelines.motion_source import LONGEST_B_RUN, StreamMotion, with_distances
+from pipelines.video_file import opened_pictures
+from tests import media
 
 TYPES = {"I": 1, "P": 2, "B": 3}
 
@@ -51,3 +53,12 @@ def test_without_b_frames_nothing_waits():
 
     for number, _ in enumerate(with_distances(frames())):
         assert seen[-1] == number
+
+
+@pytest.mark.parametrize(("pixels", "options"), [(True, {}), (False, {"skip_loop_filter": "all"})])
+def test_what_bounds_the_decoder_stays(tmp_path, pixels, options):
+    with opened_pictures(media.write_video(tmp_path / "a.mp4", media.noise(3))) as (_, stream):
+        bound = dict(stream.codec_context.options)
+        StreamMotion(stream, pixels)
+        assert bound
+        assert stream.codec_context.options == {**bound, **options}

@@ -5,7 +5,8 @@ from pipelines.records import BYTES_FIELDS, ClipRecord, parse, write_shard
 
 
 def record(clip, log_mel=b"sound"):
-    return ClipRecord("v-1", clip, 0.5 * clip, 0.5 * clip + 0.5, b"motion", b"residual", b"iframe", log_mel)
+    times = 0.5 * clip, 0.5 * clip + 0.5
+    return ClipRecord("v-1", clip, *times, b"motion", b"residual", b"iframe", log_mel, "scaled")
 
 
 def test_clips_come_back_in_order(tmp_path):
@@ -30,10 +31,15 @@ def test_only_the_named_fields_are_parsed(tmp_path):
     assert next(iter(data))["md"].numpy() == b"motion"
 
 
-def test_the_video_is_named_in_every_clip():
+def test_the_same_clip_gives_the_same_bytes():
+    assert record(1).serialize() == record(1).serialize()
+
+
+def test_video_and_policy_are_named_in_every_clip():
     example = tf.train.Example.FromString(record(4).serialize())
     assert example.features.feature["video_id"].bytes_list.value[0] == b"v-1"
-    assert set(example.features.feature) == {*BYTES_FIELDS, "video_id", "clip", "times_s"}
+    assert example.features.feature["policy"].bytes_list.value[0] == b"scaled"
+    assert set(example.features.feature) == {*BYTES_FIELDS, "video_id", "clip", "times_s", "policy"}
 
 
 def test_a_writer_that_fails_passes_the_fault_on(tmp_path):

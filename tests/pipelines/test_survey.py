@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from pipelines import survey as survey_module
 from pipelines.errors import VideoError
 from pipelines.survey import survey
 from tests import media
@@ -61,3 +62,10 @@ def test_damage_is_told_and_no_video_refused(tmp_path):
     assert survey(media.scratched(whole, tmp_path / "b.avi", length=3000)).damage
     with pytest.raises(VideoError, match=r"text\.mp4: "):
         survey(media.text_file(tmp_path / "text.mp4"))
+
+
+def test_sound_is_not_sought_through_absurd_times(tmp_path, monkeypatch):
+    path = media.write_video(tmp_path / "a.mp4", media.noise(75), sound=media.tone(3.0))
+    assert survey(path).sound.heard_s == pytest.approx(3.0, abs=0.1)
+    monkeypatch.setattr(survey_module, "LONGEST_STEP_S", 0.02)  # 75 of them are a second and a half
+    assert survey(path).sound.heard_s == pytest.approx(2.0, abs=0.1)

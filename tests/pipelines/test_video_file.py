@@ -8,7 +8,14 @@ from pipelines import video_file
 from pipelines.damage import Damage
 from pipelines.errors import VideoError
 from pipelines.geometry import Geometry
-from pipelines.video_file import decoded_frames, frame_rate, open_video, picture_stream, probe
+from pipelines.video_file import (
+    decoded_frames,
+    frame_rate,
+    open_video,
+    opened_pictures,
+    picture_stream,
+    probe,
+)
 from tests import media
 
 
@@ -74,6 +81,37 @@ def test_frame_rates_of_headers(bogus):
     assert frame_rate(Stream) == pytest.approx(29.97, abs=0.001)
     Stream.average_rate = Fraction(10)
     assert frame_rate(Stream) == 10
+
+
+@pytest.mark.parametrize(("step", "fps"), [(2**60, 25), (10**6, 25), (59_000, 1 / 59), (1, 1000)])
+def test_absurd_timestamps_tell_no_frame_rate(step, fps):
+    class Stream:
+        average_rate = guessed_rate = None
+        time_base = Fraction(1, 1000)
+
+    assert frame_rate(Stream, [0, step, 2 * step]) == pytest.approx(fps)
+    Stream.time_base = Fraction(1, 1_000_000)
+    assert frame_rate(Stream, [0, 10, 20]) == 25
+
+
+def test_pictures_that_no_memory_is_large_enough_for(folder, noise, monkeypatch):
+    monkeypatch.setattr(video_file, "LARGEST", (64, 47))
+    path = media.write_video(folder / "large.mp4", noise[:3])
+    with pytest.raises(VideoError, match=r"large.mp4: 64x48 pixels are more than 64x47; scale"):
+        probe(path)
+
+
+def test_what_becomes_too_large_is_left_out(folder, noise, monkeypatch):
+    monkeypatch.setattr(video_file, "LARGEST", (64, 48))
+    parts = [
+        media.write_video(folder / f"{size}.264", pictures, gop=6)
+        for size, pictures in (("small", noise[:6]), ("large", media.pan(6, 96, 64)))
+    ]
+    damage = Damage()
+    with opened_pictures(media.joined(parts, folder / "grows.264")) as (container, stream):
+        sizes = {(frame.height, frame.width) for frame in decoded_frames(container, stream, damage)}
+    assert sizes == {(48, 64)}
+    assert damage.lost_packets >= 6
 
 
 def test_b_frames_that_the_header_conceals(folder, noise, monkeypatch):

@@ -89,10 +89,8 @@ def test_trains_and_scores_a_real_audio_sampler(tmp_path):
     index = write_index(workdir.features, config, videos)
     for each in videos:
         clips = [
-            ClipRecord(
-                each.video_id, n, n * 1.0, n + 1.0, b"", b"", b"", pack_log_mel(rng.normal(size=(40, 200)))
-            )
-            for n in range(each.clips)
+            ClipRecord(each.video_id, n, n * 1.0, n + 1.0, b"", b"", b"", pack_log_mel(mel), "direct")
+            for n, mel in enumerate(rng.normal(size=(each.clips, 40, 200)))
         ]
         write_shard(index.shard_path(each), clips)
     values = {each.video_id: rng.dirichlet([1, 1], each.clips).astype(np.float32) for each in videos}
