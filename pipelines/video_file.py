@@ -133,11 +133,18 @@ def picture_stream(container: av.container.InputContainer, path: str | PathLike)
     stream = max(readable, key=_prominence)
     if stream.codec_context.name in TEXT_CODECS:
         raise VideoError(f"{path}: is a text, not a video; leave it out")
-    # Behind a damaged place a stream may claim any size.
-    stream.codec_context.options = {"max_pixels": str(LARGEST[0] * LARGEST[1])}
+    _bound(stream.codec_context)
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"  # several threads corrupt the motion vectors of B-frames
     return stream
+
+
+def _bound(context: av.VideoCodecContext) -> None:
+    """Makes the decoder fail on pictures beyond `LARGEST`, wherever in the stream they come."""
+    most = LARGEST[0] * LARGEST[1]
+    context.options = {"max_pixels": str(most)}
+    if context.width * context.height > most:  # may be that of one damaged place; other frames tell theirs
+        context.width = context.height = 0
 
 
 def _prominence(stream: av.VideoStream) -> tuple[bool, int]:
@@ -164,14 +171,13 @@ def probe(path: str | PathLike) -> VideoStream:
     """
     with opened_pictures(path) as (container, stream):
         context = stream.codec_context
-        width, height = context.width, context.height
         frames = decoded_frames(container, stream, Damage())
         first = next(frames, None)
-        if first is None and width * height > LARGEST[0] * LARGEST[1]:
-            most = "{}x{}".format(*LARGEST)
-            raise VideoError(f"{path}: {width}x{height} pixels are more than {most}; scale its pictures down")
         if first is None:
-            raise VideoError(f"{path}: no frame of its {context.name} stream can be decoded; leave it out")
+            raise VideoError(
+                f"{path}: no frame of its {context.name} stream can be decoded, or all have more than "
+                f"{LARGEST[0]}x{LARGEST[1]} pixels; leave it out"
+            )
         geometry = frame_geometry(first, stream)
         peek = [_Glance(first), *map(_Glance, islice(frames, PEEK_FRAMES - 1))]
         reorders = bool(context.has_b_frames) and context.name not in GOP_HEADER_ONLY

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -93,7 +94,7 @@ def names(folder):
 def clips(path):
     """What the clips of a shard hold, apart from the name of their video."""
     records = [parse(record, BYTES_FIELDS) for record in tf.data.TFRecordDataset(str(path))]
-    return [{name: value.numpy().tolist() for name, value in clip.items()} for clip in records]
+    return [{name: np.asarray(value).tolist() for name, value in clip.items()} for clip in records]
 
 
 def test_the_same_folder_as_the_local_command_makes(folder, local, told):
