@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from benchmarks import features, timing
+from benchmarks import features, per_frame, timing
+from tests import media
 
 
 def test_ratios_are_against_the_base_of_the_same_round(monkeypatch):
@@ -47,6 +48,13 @@ def test_every_section_runs(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.count("mpeg4_340x256_0.5s.mp4") >= 2
     assert "|---|" in out
+
+
+@pytest.mark.parametrize(("codec", "name"), [(media.MPEG4, "a.avi"), (media.H264, "a.mp4")])
+def test_vectors_are_those_of_mv_extractor(tmp_path, codec, name):
+    path = media.write_video(tmp_path / name, media.pan(20, 136, 104, (3, -2)), codec)
+    assert sum(map(len, per_frame.own_vectors(path))) > 500
+    assert per_frame.equal_reads(path, reads=1) == 1
 
 
 def test_a_missing_file_is_told(capsys):
