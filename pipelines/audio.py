@@ -8,6 +8,7 @@ from os import PathLike
 import av
 import numpy as np
 
+from pipelines.demuxing import packets
 from pipelines.video_file import open_video
 
 GAP_S = 0.05  # timestamps of packets jitter by a few milliseconds; a longer jump is a real hole
@@ -110,10 +111,10 @@ def _decoded(container) -> Iterator[av.AudioFrame]:
     stream = _main_stream(container)
     if stream is None:
         return
-    packets = container.demux(stream)
+    remaining = packets(container, stream)
     while True:
         try:
-            packet = next(packets)
+            packet = next(remaining)
         except (StopIteration, av.FFmpegError):
             return
         with contextlib.suppress(av.FFmpegError):

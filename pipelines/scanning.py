@@ -7,6 +7,7 @@ from os import PathLike
 import av
 
 from pipelines.damage import Damage
+from pipelines.demuxing import packets
 from pipelines.frame_times import FrameTimes
 from pipelines.video_file import decoded_frames, frame_rate, opened_pictures
 
@@ -55,7 +56,7 @@ def _demuxed(container: av.container.InputContainer, stream: av.VideoStream) -> 
 def _coded_times(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[array, set[int]]:
     """The timestamps of all packets in the order of decoding, and those of the key frames."""
     coded, keys, last = array("q"), set(), None
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.size == 0 and packet.pts is None:
             continue  # stands for the end
         if not _is_one_frame(packet, stream.codec_context.name, last):

@@ -6,6 +6,7 @@ from itertools import chain
 
 import av
 
+from pipelines.demuxing import packets
 from pipelines.frame_times import FrameTimes
 
 MOST_REORDERED = 16  # frames that a decoder may hold back, the bound of H.264 and HEVC
@@ -155,7 +156,7 @@ class FrameSeeker:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         context = self._stream.codec_context
-        for packet in self._container.demux(self._stream):
+        for packet in packets(self._container, self._stream):
             context.skip_frame = "NONREF" if self._skipping and self._unwanted(packet.pts) else "DEFAULT"
             if packet.pts is not None:
                 self._fed = max(self._fed, packet.pts)
