@@ -35,7 +35,7 @@ def measure(videos: list[Path], folder: Path, sizes: dict, sections: list[str]) 
         ]
         found["frames"] = [per_frame.rows(path, sizes["rounds"]) for path in [*made, *videos]]
         readable = [path for path in [*made, *videos] if per_frame.has_vectors(path)]
-        found["equal_reads_of_5"] = {path.name: per_frame.equal_reads(path) for path in readable}
+        found["mv_extractor"] = {path.name: per_frame.comparison(path) for path in readable}
     if "clips" in sections:
         names = ("mpeg4", "h264_b_gop12", "h264_b")
         found["clips"] = [
@@ -82,11 +82,12 @@ def report(found: dict) -> str:
                 for row in found["frames"]
             ],
         )
-        lines += [
-            f"of 5 readings by mv-extractor, {count} give the same vectors: {name}"
-            for name, count in found["equal_reads_of_5"].items()
-            if count is not None
-        ]
+        for name, same in found["mv_extractor"].items():
+            if same:
+                told = f"ours in {same['equal']} of {same['frames']} frames"
+                lines.append(
+                    f"{name}: vectors of mv-extractor: {told}; its readings differ in {same['unsteady']}"
+                )
         lines.append("")
     for name in ("clips", "energy", "memory"):
         if name in found:

@@ -17,8 +17,8 @@ SCENE = 90  # frames until the picture changes
 THINGS = 4
 CODERS = {
     "mpeg4": ("mpeg4", {"qmin": "4", "qmax": "4", "g": "12", "bf": "0"}),
-    "h264_ip": ("libx264", {"preset": "medium", "crf": "23", "bf": "0", "g": "250"}),
-    "h264_b": ("libx264", {"preset": "medium", "crf": "23", "g": "250"}),
+    "h264_ip": ("libx264", {"preset": "medium", "crf": "23", "bf": "0", "g": "250", "sc_threshold": "0"}),
+    "h264_b": ("libx264", {"preset": "medium", "crf": "23", "g": "250", "sc_threshold": "0"}),
     "h264_b_gop12": ("libx264", {"preset": "medium", "crf": "23", "g": "12"}),
 }
 

@@ -10,7 +10,7 @@ from pipelines.damage import Damage
 from pipelines.frame_features import FrameFeatures
 from pipelines.iframes import iframes
 from pipelines.motion import VECTOR
-from pipelines.motion_source import StreamMotion
+from pipelines.motion_source import FOR_VECTORS, StreamMotion
 from pipelines.policy import motion_policy
 from pipelines.video_file import decoded_frames, opened_pictures, probe
 
@@ -18,6 +18,8 @@ try:
     from mvextractor.videocap import VideoCap
 except ImportError:  # an optional dependency: pip install "scsampler-tf[bench]"
     VideoCap = None
+
+COLUMNS = ("source", "w", "h", "src_x", "src_y", "dst_x", "dst_y", "motion_x", "motion_y", "motion_scale")
 
 
 def decode(path: Path) -> int:
@@ -71,7 +73,7 @@ def has_vectors(path: Path) -> bool:
 def own_vectors(path: Path) -> list[np.ndarray]:
     """The vectors of every frame as arrays of `VECTOR`."""
     with opened_pictures(path) as (container, stream):
-        source = StreamMotion(stream, pixels=False)
+        source = StreamMotion(stream, FOR_VECTORS)
         frames = source.frames(decoded_frames(container, stream, Damage()))
         return [np.frombuffer(motion.field().records, VECTOR) for motion in frames]
 
@@ -83,23 +85,30 @@ def their_vectors(path: Path) -> list[np.ndarray]:
     reader.set_decode_frames(False)
     found = []
     while (read := reader.read())[0]:
-        found.append(read[2])
+        found.append(np.asarray(read[2], np.int64).reshape(-1, len(COLUMNS)))
     reader.release()
     return found
 
 
-def equal_reads(path: Path, reads: int = 5) -> int | None:
-    """How many of `reads` readings by mv-extractor give our vectors, field by field; None without it.
+def comparison(path: Path, readings: int = 5) -> dict | None:
+    """Our vectors against several readings by mv-extractor, field by field; None without it.
 
-    It decodes in several threads, and its vectors of streams with B-frames then differ now and then from
-    one reading to the next.
+    It decodes in several threads, and its vectors of streams with B-frames differ in a few frames from one
+    reading to the next; ours, from one thread, never do. `equal` counts the frames in which at least one of
+    its readings is ours, `unsteady` those in which they disagree among themselves.
     """
     if VideoCap is None:
         return None
-    names = ("source", "w", "h", "src_x", "src_y", "dst_x", "dst_y", "motion_x", "motion_y", "motion_scale")
-    ours = [np.stack([frame[name].astype(np.int64) for name in names], axis=1) for frame in own_vectors(path)]
-    equal = 0
-    for _ in range(reads):
-        theirs = [np.asarray(frame, np.int64).reshape(-1, len(names)) for frame in their_vectors(path)]
-        equal += len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
-    return equal
+    ours = [
+        np.stack([frame[name].astype(np.int64) for name in COLUMNS], axis=1) for frame in own_vectors(path)
+    ]
+    theirs = [their_vectors(path) for _ in range(readings)]
+    if any(len(reading) != len(ours) for reading in theirs):
+        return {"frames": len(ours), "equal": 0, "unsteady": 0}
+    met = np.array([list(map(np.array_equal, ours, reading)) for reading in theirs])
+    alike = np.array([list(map(np.array_equal, theirs[0], reading)) for reading in theirs])
+    return {
+        "frames": len(ours),
+        "equal": int(met.any(axis=0).sum()),
+        "unsteady": int((~alike.all(axis=0)).sum()),
+    }

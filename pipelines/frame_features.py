@@ -16,16 +16,18 @@ from pipelines.errors import UserError
 from pipelines.frame_times import FrameTimes
 from pipelines.geometry import UPRIGHT, Geometry
 from pipelines.motion import VectorField, motion_grids
-from pipelines.motion_source import I_PICTURE, MotionFrame, StreamMotion, TranscodedMotion
+from pipelines.motion_source import FOR_VECTORS, MotionFrame, StreamMotion, TranscodedMotion
 from pipelines.pictures import WholePictures
 from pipelines.policy import motion_policy
 from pipelines.residual import ONE_THREAD, Residuals
 from pipelines.settings import MACROBLOCK, RESIDUAL_FORMS, RESIDUAL_OFFSET, RESIDUAL_SHARES
 from pipelines.video_file import VideoStream, decoded_frames, opened_pictures, probe
 
-BATCH, BATCH_WITH_PICTURES = 32, 8  # frames rasterised together
+BATCH = 32  # frames that are worked on together, at most
+BATCH_PIXELS = 720_000  # of the residuals of a batch, at most, if that is more than four frames
 FINE = 8  # cells of residuals where blocks may be smaller than macroblocks
 SMALL = 256  # short side of the pictures that a re-coding works on
+HALVINGS = {1: 0, 2: 1, 4: 2}
 PLAIN = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 
 
@@ -47,9 +49,10 @@ class FrameFeatures:
     """The features of every frame of a video, in bounded memory.
 
     `mode` is a setting of `features.motion`. `share` asks for residuals at full size (1), half (2) or a
-    quarter (4); `form` is step or accumulated. A re-coding works on pictures of at most 256 pixels on
-    the short side; all sizes and displacements are then in its pixels. `stream`, `policy`, `timing` and
-    `damage` are filled while `batches()` runs and complete at its end.
+    quarter (4); `form` is step or accumulated. Mode fast makes the smaller residuals of pictures that are
+    decoded without what costs most, or smaller at once, so they are a little off. A re-coding works on
+    pictures of at most 256 pixels on the short side; all sizes and displacements are then in its pixels.
+    `stream`, `policy`, `timing` and `damage` are filled while `batches()` runs and complete at its end.
     """
 
     def __init__(
@@ -74,19 +77,20 @@ class FrameFeatures:
             source = self._source(stream)
             batch = _Batch(self._geometry(), self._residuals())
             for motion in source.frames(self._timed(decoded_frames(container, stream, damage))):
-                if batch.full_for(motion):
-                    yield batch.finish()
-                batch.add(motion)
-            if batch.fields:
-                yield batch.finish()
+                if finished := batch.take(motion):
+                    yield finished
+            if rest := batch.finish():
+                yield rest
             check_complete(damage, container, stream, self.timing)
             self.damage = damage.sentences() + source.remarks(self.stream)
 
     def _source(self, stream: av.VideoStream) -> StreamMotion | TranscodedMotion:
-        pixels = self._share is not None
         if self.policy.name == "transcode":
-            return TranscodedMotion(WholePictures(SMALL, self.stream.geometry, "yuv420p"), pixels)
-        return StreamMotion(stream, pixels)
+            pictures = WholePictures(SMALL, self.stream.geometry, "yuv420p")
+            return TranscodedMotion(pictures, pixels=self._share is not None)
+        if self._share is None:
+            return StreamMotion(stream, FOR_VECTORS)
+        return StreamMotion(stream, HALVINGS[self._share] if self._mode == "fast" else 0)
 
     def _geometry(self) -> Geometry:
         return UPRIGHT if self.policy.name == "transcode" else self.stream.geometry
@@ -94,8 +98,13 @@ class FrameFeatures:
     def _residuals(self) -> "_FrameResiduals | None":
         if self._share is None:
             return None
-        fine = self.policy.name != "transcode" and self.stream.codec == "h264"
-        return _FrameResiduals(self._share, self._form, FINE if fine else MACROBLOCK)
+        own = self.policy.name != "transcode"
+        fast = own and self._mode == "fast"
+        # A quarter of 16 pixels is fine enough for a quick look.
+        fine = own and self.stream.codec == "h264" and not (fast and self._share == 4)
+        # The colours of 4:2:0 have half the size already, so 4:4:4 at half size keeps them as they are.
+        pixels = "yuv420p" if fast else "yuv444p"
+        return _FrameResiduals(self._share, self._form, FINE if fine else MACROBLOCK, pixels)
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         for frame in frames:
@@ -104,68 +113,103 @@ class FrameFeatures:
 
 
 class _Batch:
-    """Gathers frames of one size; rasterises them together."""
+    """Gathers frames of one kind; rasterises them together."""
 
     def __init__(self, geometry: Geometry, residuals: "_FrameResiduals | None") -> None:
-        self.fields: list[VectorField] = []
-        self._types: list[str] = []
-        self._frames: list[av.VideoFrame] = []
         self._geometry, self._residuals = geometry, residuals
+        self._kind: tuple | None = None
+        self._begin()
 
-    def full_for(self, motion: MotionFrame) -> bool:
-        """Whether the frame must begin another batch."""
-        if not self.fields:
-            return False
-        most = BATCH_WITH_PICTURES if self._residuals else BATCH
-        size = motion.size or (motion.frame.height, motion.frame.width)
-        return len(self.fields) == most or size != (self.fields[0].height, self.fields[0].width)
+    def _begin(self) -> None:
+        self._fields: list[VectorField] = []
+        self._types: list[str] = []
+        self._pictures: list[av.VideoFrame] = []
 
-    def add(self, motion: MotionFrame) -> None:
-        """Takes the frame's vectors; its picture only where residuals are wanted."""
-        self.fields.append(motion.field())
+    def take(self, motion: MotionFrame) -> FrameBatch | None:
+        """Takes a frame; hands out the batch before where the frame begins another."""
+        field = motion.field()
+        kind = field.height, field.width
+        if self._residuals:
+            kind += self._residuals.kind(motion.frame)
+        full = kind != self._kind or len(self._fields) == self._most
+        finished = self.finish() if full else None
+        if full:
+            self._kind, self._most = kind, self._residuals.most(*kind[:2]) if self._residuals else BATCH
+        self._fields.append(field)
         self._types.append(motion.letter)
         if self._residuals:
-            self._frames.append(motion.frame)
+            self._pictures.append(self._residuals.picture(motion.frame, *kind[:2]))
+        return finished
 
-    def finish(self) -> FrameBatch:
-        """The batch; the next one begins."""
-        md, rgb_r = motion_grids(self.fields), None
+    def finish(self) -> FrameBatch | None:
+        """The batch, None without frames; the next one begins."""
+        if not self._fields:
+            return None
+        md, types, rgb_r = motion_grids(self._fields), np.array(self._types, "U4"), None
         if self._residuals:
-            rgb_r = self._geometry.pictures(self._residuals.of(self._frames, self.fields, md))
-        batch = FrameBatch(self._geometry.grids(md), np.array(self._types, "U4"), rgb_r)
-        self.fields, self._types, self._frames = [], [], []
-        return batch
+            rgb_r = self._residuals.of(self._pictures, self._fields, md, types == "I", self._kind)
+            rgb_r = self._geometry.pictures(rgb_r)
+        self._begin()
+        return FrameBatch(self._geometry.grids(md), types, rgb_r)
 
 
 class _FrameResiduals:
     """Residuals of consecutive whole frames at full size, half or a quarter."""
 
-    def __init__(self, share: int, form: str, cell: int) -> None:
-        self._share, self._cell = share, cell
+    def __init__(self, share: int, form: str, cell: int, pixels: str) -> None:
+        self._share, self._cell, self._pixels = share, cell, pixels
+        self._accumulated = form == "accumulated"
         # At full size whole pixels are near enough and three times as fast.
-        self._make = Residuals(subpel=share > 1, accumulated=form == "accumulated")
+        self._make = Residuals(subpel=share > 1, accumulated=self._accumulated)
         self._reformatter = VideoReformatter()
-        self._before: tuple[int, int] | None = None
+        self._before: tuple | None = None
 
-    def of(self, frames: list[av.VideoFrame], fields: list[VectorField], md: np.ndarray) -> np.ndarray:
+    def kind(self, frame: av.VideoFrame) -> tuple:
+        """What frames of a batch have in common beside their size."""
+        return frame.format.name, frame.color_range, frame.colorspace
+
+    def most(self, height: int, width: int) -> int:
+        """How many frames are worked on together."""
+        return min(BATCH, max(4, BATCH_PIXELS * self._share**2 // (height * width)))
+
+    def picture(self, frame: av.VideoFrame, height: int, width: int) -> av.VideoFrame:
+        """What the residual is taken from: the frame in its final size; it may come in that size."""
+        shape = -(-height // self._share), -(-width // self._share)
+        if shape == (frame.height, frame.width) and frame.format.name in PLAIN:
+            return frame
+        return self._reformatter.reformat(
+            frame, shape[1], shape[0], self._pixels, interpolation="AREA", **ONE_THREAD
+        )
+
+    def of(
+        self,
+        pictures: list[av.VideoFrame],
+        fields: list[VectorField],
+        md: np.ndarray,
+        intra: np.ndarray,
+        kind: tuple,
+    ) -> np.ndarray:
         """`[n, ceil(H/share), ceil(W/share), 3]` uint8 around 128; 128 for I-frames and after a new size."""
-        fine = md if self._cell == MACROBLOCK else motion_grids(fields, self._cell)
-        shape = -(-frames[0].height // self._share), -(-frames[0].width // self._share)
-        result = np.empty((len(frames), *shape, 3), np.uint8)
-        for to, frame, grid in zip(result, frames, fine, strict=True):
-            picture = self._scaled(frame, shape)
-            if frame.pict_type == I_PICTURE or self._before != shape:
-                self._make.start(picture)
-                to[...] = RESIDUAL_OFFSET
-            else:
-                to[...] = self._make(picture, grid / np.float32(self._share), self._cell // self._share)
-            self._before = shape
+        grids = md if self._cell == MACROBLOCK else motion_grids(fields, self._cell)
+        grids, cell = grids / np.float32(self._share), self._cell // self._share
+        grey = intra.copy()
+        if self._before != kind:
+            self._before = kind
+            grey[0] = True
+            self._make.start(pictures[0])
+        if self._accumulated:
+            result = np.stack(list(self._each(pictures, grids, cell, grey)))
+        else:
+            result = self._make.batch(pictures, grids, cell)
+        result[grey] = RESIDUAL_OFFSET
         return result
 
-    def _scaled(self, frame: av.VideoFrame, shape: tuple[int, int]) -> av.VideoFrame:
-        if self._share == 1 and frame.format.name in PLAIN:
-            return frame
-        # The colours of 4:2:0 have half the size already, so 4:4:4 at half size keeps them as they are.
-        return self._reformatter.reformat(
-            frame, shape[1], shape[0], "yuv444p", interpolation="AREA", **ONE_THREAD
-        )
+    def _each(
+        self, pictures: list[av.VideoFrame], grids: np.ndarray, cell: int, starts: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Frame by frame; what comes out for those that start anew means nothing."""
+        for picture, grid, start in zip(pictures, grids, starts, strict=True):
+            if start:
+                self._make.start(picture)
+                grid = np.zeros_like(grid)
+            yield self._make(picture, grid, cell)

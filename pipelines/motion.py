@@ -1,6 +1,6 @@
 """Motion displacements (MD): a decoder's motion vectors on an even grid (paper, section 3.3.1)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,14 +72,14 @@ def motion_grids(fields: Sequence[VectorField], cell: int = MACROBLOCK) -> np.nd
     counts = [len(field.records) // VECTOR.itemsize for field in fields]
     weight, known = _weights(vectors, fields, counts)
     move_x, move_y = weight * vectors["motion_x"], weight * vectors["motion_y"]
-    frame = np.repeat(np.arange(len(fields)) * (shape[1] * shape[2]), counts)
-    sums = np.zeros((3, np.prod(shape)))
-    for place, area, part in _parts(vectors, shape, cell):
-        place += frame[part]
-        for total, values in zip(sums, (known, move_x, move_y), strict=True):
-            total += np.bincount(place, area * values[part], sums.shape[1])
-    grids = np.empty((sums.shape[1], 2), np.float32)
-    np.divide(sums[1:].T, np.maximum(sums[0], 1)[:, None], out=grids, casting="same_kind")
+    place, area = _parts(vectors, shape, cell)
+    place += np.repeat(np.arange(len(fields)) * (shape[1] * shape[2]), counts)
+    place, size = place.reshape(-1), np.prod(shape)
+    total = np.maximum(np.bincount(place, (area * known).reshape(-1), size), 1)
+    grids = np.empty((size, 2), np.float32)
+    for channel, move in enumerate((move_x, move_y)):
+        moved = np.bincount(place, (area * move).reshape(-1), size)
+        np.divide(moved, total, out=grids[:, channel], casting="same_kind")
     return grids.reshape(*shape, 2)
 
 
@@ -96,18 +96,19 @@ def _weights(
     return known / np.where(distance == 0, 1, distance * scale), known
 
 
-def _parts(vectors: np.ndarray, shape: tuple[int, int, int], cell: int) -> Iterator[tuple]:
-    """Blocks cut at the edges of cells: the cell of each part, its area, and which vectors have that part."""
+def _parts(vectors: np.ndarray, shape: tuple[int, int, int], cell: int) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks cut at the edges of cells: the cell of each part and its area, 0 where a block lacks that part.
+
+    Both `[parts, v]`, with one part for cells of a macroblock and four for cells of 8.
+    """
     w, h = vectors["w"].astype(np.int32), vectors["h"].astype(np.int32)
     left, top = vectors["dst_x"] - (w >> 1), vectors["dst_y"] - (h >> 1)
     shift = cell.bit_length() - 1
-    for down in range(0, MACROBLOCK, cell):
-        for right in range(0, MACROBLOCK, cell):
-            part = slice(None) if down == right == 0 else np.flatnonzero((w > right) & (h > down))
-            area = np.minimum(w[part] - right, cell) * np.minimum(h[part] - down, cell)
-            row = np.clip((top[part] + down) >> shift, 0, shape[1] - 1).astype(np.intp)
-            column = np.clip((left[part] + right) >> shift, 0, shape[2] - 1)
-            yield row * shape[2] + column, area.astype(np.float32), part
+    down, right = np.indices((MACROBLOCK // cell,) * 2).reshape(2, -1, 1) * cell
+    row = np.clip((top + down) >> shift, 0, shape[1] - 1)
+    column = np.clip((left + right) >> shift, 0, shape[2] - 1)
+    area = np.clip(h - down, 0, cell) * np.clip(w - right, 0, cell)
+    return row * shape[2] + column, area.astype(np.float32)
 
 
 def quantised(grid: np.ndarray) -> np.ndarray:

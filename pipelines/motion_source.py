@@ -12,8 +12,12 @@ from pipelines.video_file import VideoStream
 LONGEST_B_RUN = 32  # frames held while waiting for the picture after a run of B-frames
 I_PICTURE, B_PICTURE = av.video.frame.PictureType.I, av.video.frame.PictureType.B
 LETTERS = {int(kind): kind.name for kind in av.video.frame.PictureType}
-FAST = {"h264": {"skip_loop_filter": "all"}, "mpeg4": {"lowres": "2"}}
-LOWRES = 2  # halvings
+SHRINKING = (
+    "mpeg4",
+    "mpeg1video",
+    "mpeg2video",
+)  # their decoders can make smaller pictures; vectors are the same
+FOR_VECTORS = 2  # halvings of pictures that nobody looks at; more save nothing
 
 
 @dataclass
@@ -66,18 +70,22 @@ class StreamMotion:
     """Motion of the stream as it is (policies direct and scaled).
 
     Vectors of B-frames, and of P-frames between which B-frames lie, refer to the I- or P-frames around
-    them; `MotionFrame.back` and `.ahead` say how far away those are. With `pixels` False the decoder
-    leaves out what only pictures need; its vectors are the same.
+    them; `MotionFrame.back` and `.ahead` say how far away those are. `halvings` says how often the height
+    and width of the pictures will be halved, `FOR_VECTORS` where nobody looks at them: MPEG then
+    comes in that size at once, H.264 leaves out what small pictures hardly show. So pictures are
+    less exact, until the next I-frame ever less; vectors stay the same.
     """
 
-    def __init__(self, stream: av.VideoStream, pixels: bool = True) -> None:
+    def __init__(self, stream: av.VideoStream, halvings: int = 0) -> None:
         context = stream.codec_context
         context.flags2 |= av.codec.context.Flags2.export_mvs
+        self._halvings = halvings
         self._full_size = None
-        if not pixels:
-            context.options = {**context.options, **FAST.get(context.name, {})}
-            if "lowres" in context.options:
-                self._full_size = context.height, context.width
+        if halvings and context.name == "h264":
+            context.options = {**context.options, "skip_loop_filter": "all"}
+        elif halvings and context.name in SHRINKING:
+            context.options = {**context.options, "lowres": str(halvings)}
+            self._full_size = context.height, context.width
         self._first_b: int | None = None
 
     def frames(self, frames: Iterable[av.VideoFrame]) -> Iterator[MotionFrame]:
@@ -89,10 +97,13 @@ class StreamMotion:
 
     def _true_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Size of a picture decoded at low resolution; its vectors are still in full-size pixels."""
-        shrunk = tuple(-(-side >> LOWRES) for side in self._full_size)
+        shrunk = tuple(-(-side >> self._halvings) for side in self._full_size)
         if shrunk == (frame.height, frame.width):
             return self._full_size
-        return frame.height << LOWRES, frame.width << LOWRES  # the stream has changed its size midway
+        return (
+            frame.height << self._halvings,
+            frame.width << self._halvings,
+        )  # the stream has changed its size midway
 
     def remarks(self, stream: VideoStream) -> list[str]:
         """Tells when B-frames turned up in a stream that was taken for one without."""

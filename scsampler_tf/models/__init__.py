@@ -11,13 +11,21 @@ import keras
 from pipelines.errors import UserError
 from scsampler_tf.models.audio_vgg import build_audio_vgg
 from scsampler_tf.models.blocks import INPUTS, Build
+from scsampler_tf.models.inception import build_inception
 from scsampler_tf.models.presets import PRESETS
 from scsampler_tf.models.resnet2d import build_resnet2d
 from scsampler_tf.models.resnet3d import build_resnet3d
+from scsampler_tf.models.shufflenet import build_shufflenet
 
 __all__ = ["INPUTS", "PRESETS", "create", "names"]
 
-FAMILIES = {"resnet3d": build_resnet3d, "resnet2d": build_resnet2d, "audio_vgg": build_audio_vgg}
+FAMILIES = {
+    "resnet3d": build_resnet3d,
+    "inception": build_inception,
+    "resnet2d": build_resnet2d,
+    "shufflenet": build_shufflenet,
+    "audio_vgg": build_audio_vgg,
+}
 COMMON_OPTIONS = ("dropout", "seed", "sync_batchnorm")
 
 

@@ -1,7 +1,7 @@
 """The layers all networks are made of, named and seeded, with PyTorch's padding and BatchNorm."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -9,6 +9,7 @@ from keras import layers
 
 from pipelines.errors import UserError
 from scsampler_tf.models.conv3d import FoldedConv3D
+from scsampler_tf.models.depthwise import DepthwiseConv3D
 
 # Mean and standard deviation of Kinetics pixels in [0, 1], as torchvision's video weights expect them.
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
@@ -60,6 +61,12 @@ def require_shape(network: str, input_shape: Sequence[int], inputs: str, minimum
         raise UserError(f"{network}: {input_shape[-1]} channels, but inputs '{inputs}' have {channels}")
 
 
+def require_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Raises `UserError` when `value` is not among `choices`."""
+    if value not in choices:
+        raise UserError(f"{what} '{value}' is none of {', '.join(choices)}")
+
+
 def rescaled_input(input_shape: Sequence[int], inputs: str):
     """The model's float32 input in the records' range and the same rescaled, both `[B, *input_shape]`.
 
@@ -72,25 +79,45 @@ def rescaled_input(input_shape: Sequence[int], inputs: str):
     return entry, rescale(entry)
 
 
+def he_normal(name: str, build: Build, groups: int = 1):
+    """He's normal initialiser over the fan-out, as torchvision's; `groups` is that of a grouped kernel."""
+    return keras.initializers.VarianceScaling(
+        2.0 * groups, "fan_out", "untruncated_normal", seed=build.seed_for(name)
+    )
+
+
 def convolution(x, filters: int, kernel: tuple, strides: tuple, *, name: str, build: Build):
     """A 2D or 3D convolution without bias, `[B, *sizes, C]` -> `[B, *ceil(sizes / strides), filters]`.
 
-    Pads (kernel - 1) / 2 zeros on both sides as PyTorch does; kernels are odd. Weights are drawn with
-    He's normal initialiser over the fan-out, as torchvision's.
+    Pads (kernel - 1) / 2 zeros on both sides as PyTorch does; kernels are odd.
     """
-    flat = len(kernel) == 2
-    padding = "same"
-    # At stride 1 "same" is that padding; at stride 2 it puts less before than after.
-    if any(stride > 1 for stride in strides):
-        padding = "valid"
-        x = zero_padding(x, tuple(k // 2 for k in kernel), name=f"{name}_pad")
-    make = layers.Conv2D if flat else FoldedConv3D
-    initializer = keras.initializers.VarianceScaling(
-        2.0, "fan_out", "untruncated_normal", seed=build.seed_for(name)
-    )
+    x, padding = padded(x, kernel, strides, name=name)
+    make = layers.Conv2D if len(kernel) == 2 else FoldedConv3D
+    initializer = he_normal(name, build)
     return make(filters, kernel, strides, padding, use_bias=False, kernel_initializer=initializer, name=name)(
         x
     )
+
+
+def depthwise(x, kernel: tuple, strides: tuple, *, name: str, build: Build):
+    """One 2D or 3D filter a channel, `[B, *sizes, C]` -> `[B, *ceil(sizes / strides), C]`.
+
+    Padding and weights as in `convolution`. No grouped convolution: see `depthwise.py`.
+    """
+    initializer = he_normal(name, build)
+    if len(kernel) == 3:
+        return DepthwiseConv3D(kernel, strides, "same", kernel_initializer=initializer, name=name)(x)
+    x, padding = padded(x, kernel, strides, name=name)
+    make = layers.DepthwiseConv2D
+    return make(kernel, strides, padding, use_bias=False, depthwise_initializer=initializer, name=name)(x)
+
+
+def padded(x, kernel: tuple, strides: tuple, *, name: str):
+    """`x` ready for a strided convolution or as it is, and Keras' name for the padding still to be done."""
+    # At stride 1 "same" is PyTorch's padding; at stride 2 it puts less before than after.
+    if max(strides) == 1:
+        return x, "same"
+    return zero_padding(x, tuple(k // 2 for k in kernel), name=f"{name}_pad"), "valid"
 
 
 def zero_padding(x, pads: tuple[int, ...], *, name: str):
@@ -99,6 +126,23 @@ def zero_padding(x, pads: tuple[int, ...], *, name: str):
         return x
     make = layers.ZeroPadding2D if len(pads) == 2 else layers.ZeroPadding3D
     return make(pads, name=name)(x)
+
+
+def max_pool(x, window: tuple, strides: tuple, *, name: str):
+    """Max-pooling of what comes out of a ReLU, `[B, *sizes, C]` -> `[B, *ceil(sizes / strides), C]`."""
+    # Zeros are as good as minus infinity here: nothing is negative after a ReLU.
+    x = zero_padding(x, tuple(size // 2 for size in window), name=f"{name}_pad")
+    make = layers.MaxPooling2D if len(window) == 2 else layers.MaxPooling3D
+    return make(window, strides, name=name)(x)
+
+
+def projection(x, filters: int, strides: tuple, *, name: str, build: Build):
+    """A block's shortcut: `x`, or where sizes or channels change its pointwise convolution and BatchNorm."""
+    if max(strides) == 1 and x.shape[-1] == filters:
+        return x
+    kernel = (1,) * len(strides)
+    x = convolution(x, filters, kernel, strides, name=f"{name}_shortcut", build=build)
+    return norm(x, name=f"{name}_shortcut_bn", build=build)
 
 
 def norm(x, *, name: str, build: Build):
@@ -111,6 +155,12 @@ def norm(x, *, name: str, build: Build):
 def relu(x, *, name: str):
     """max(x, 0); the shape stays."""
     return layers.Activation("relu", name=name)(x)
+
+
+def stem_convolution(x, width: int, kernel: tuple, strides: tuple, *, build: Build):
+    """A network's first convolution with BatchNorm and ReLU; sizes as `convolution`."""
+    x = convolution(x, width, kernel, strides, name="stem_conv", build=build)
+    return relu(norm(x, name="stem_bn", build=build), name="stem_relu")
 
 
 def residual_sum(x, shortcut, *, name: str):

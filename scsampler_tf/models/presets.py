@@ -2,8 +2,11 @@
 
 Each entry: the family that builds it, its arguments, and the shape, kind of input and number of classes
 for which `parameters` (trained ones, without BatchNorm's moving statistics) and `giga_multiply_adds` (for
-one example, in 1e9, counted as in `scsampler_tf.cost`) hold.
+one example, in 1e9, counted as in `scsampler_tf.cost`) hold. `source` says where they are published, with
+the published numbers where those were counted otherwise, or "counted here".
 """
+
+from scsampler_tf.models.inception_presets import INCEPTION
 
 RESNET_STRIDES = ((1, 1), (2, 2), (2, 2), (2, 2))  # (time, space) of each stage
 RESNET_18_3D = {
@@ -12,16 +15,22 @@ RESNET_18_3D = {
     "repeats": (2, 2, 2, 2),
     "strides": RESNET_STRIDES,
 }
+RESNET_34_3D = {**RESNET_18_3D, "repeats": (3, 4, 6, 3)}
+CSN_152 = {**RESNET_18_3D, "repeats": (3, 8, 36, 3), "block": "bottleneck", "stem": "pooled"}
+CSN_101 = {**CSN_152, "repeats": (3, 4, 23, 3)}
+CSN_50 = {**CSN_152, "repeats": (3, 4, 6, 3)}
 KINETICS_CLIP = {"input_shape": (16, 112, 112, 3), "inputs": "rgb", "classes": 400}
+LONG_CLIP = {**KINETICS_CLIP, "input_shape": (32, 112, 112, 3)}
+LONG_LARGE_CLIP = {**KINETICS_CLIP, "input_shape": (32, 224, 224, 3)}
 
 PRESETS = {
-    # torchvision documents these three and resnet18 with the same numbers.
     "r3d_18": {
         "family": "resnet3d",
         "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("full",) * 4},
         **KINETICS_CLIP,
         "parameters": 33_371_472,
         "giga_multiply_adds": 40.70,
+        "source": "torchvision's model page",
     },
     "mc3_18": {
         "family": "resnet3d",
@@ -29,6 +38,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 11_695_440,
         "giga_multiply_adds": 43.34,
+        "source": "torchvision's model page",
     },
     "r2plus1d_18": {
         "family": "resnet3d",
@@ -36,6 +46,135 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 31_505_325,
         "giga_multiply_adds": 40.52,
+        "source": "torchvision's model page",
+    },
+    # MCx has x - 1 groups in 3D, then 2D (the stem is the first group); rMCx is the other way round.
+    "mc2_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("spatial",) * 4},
+        **KINETICS_CLIP,
+        "parameters": 11_400_528,
+        "giga_multiply_adds": 28.55,
+        "source": "counted here",
+    },
+    "mc4_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("full",) * 2 + ("spatial",) * 2},
+        **KINETICS_CLIP,
+        "parameters": 12_727_632,
+        "giga_multiply_adds": 39.95,
+        "source": "counted here",
+    },
+    "mc5_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "full", "makers": ("full",) * 3 + ("spatial",)},
+        **KINETICS_CLIP,
+        "parameters": 16_856_400,
+        "giga_multiply_adds": 39.90,
+        "source": "counted here",
+    },
+    "rmc2_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "spatial", "makers": ("full",) * 4},
+        **KINETICS_CLIP,
+        "parameters": 33_352_656,
+        "giga_multiply_adds": 39.75,
+        "source": "counted here",
+    },
+    "rmc3_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "spatial", "makers": ("spatial",) + ("full",) * 3},
+        **KINETICS_CLIP,
+        "parameters": 33_057_744,
+        "giga_multiply_adds": 24.95,
+        "source": "counted here",
+    },
+    "rmc4_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "spatial", "makers": ("spatial",) * 2 + ("full",) * 2},
+        **KINETICS_CLIP,
+        "parameters": 32_025_552,
+        "giga_multiply_adds": 29.09,
+        "source": "counted here",
+    },
+    "rmc5_18": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_18_3D, "stem": "spatial", "makers": ("spatial",) * 3 + ("full",)},
+        **KINETICS_CLIP,
+        "parameters": 27_896_784,
+        "giga_multiply_adds": 30.79,
+        "source": "counted here",
+    },
+    "r3d_34": {
+        "family": "resnet3d",
+        "arguments": {**RESNET_34_3D, "stem": "full", "makers": ("full",) * 4},
+        **KINETICS_CLIP,
+        "parameters": 63_681_104,
+        "giga_multiply_adds": 75.38,
+        "source": "counted here",
+    },
+    # VMZ leaves out BatchNorm's parameters, and its costs are met exactly by pictures of 128 or 256 pixels,
+    # not by the crops of 112 and 224 beside which it lists them.
+    "r2plus1d_34": {
+        "family": "resnet3d",
+        "arguments": {
+            **RESNET_34_3D,
+            "stem": "factored",
+            "makers": ("factored",) * 4,
+            "midplanes": "convolution",
+        },
+        **LONG_CLIP,
+        "parameters": 63_697_175,
+        "giga_multiply_adds": 152.36,
+        "source": "VMZ's model zoo: 63.6 M parameters without BatchNorm's, 199.0 G at 32x128x128",
+    },
+    "ir_csn_50": {
+        "family": "resnet3d",
+        "arguments": {**CSN_50, "makers": ("reduced",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 13_131_152,
+        "giga_multiply_adds": 42.31,
+        "source": "counted here",
+    },
+    "ir_csn_101": {
+        "family": "resnet3d",
+        "arguments": {**CSN_101, "makers": ("reduced",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 22_213_776,
+        "giga_multiply_adds": 56.47,
+        "source": "PyTorchVideo's model zoo: 22.21 M parameters",
+    },
+    "ir_csn_152": {
+        "family": "resnet3d",
+        "arguments": {**CSN_152, "makers": ("reduced",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 29_703_568,
+        "giga_multiply_adds": 74.05,
+        "source": "VMZ's model zoo: 29.6 M parameters without BatchNorm's, 96.7 G at 32x256x256",
+    },
+    "ip_csn_50": {
+        "family": "resnet3d",
+        "arguments": {**CSN_50, "makers": ("preserved",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 14_396_176,
+        "giga_multiply_adds": 47.65,
+        "source": "counted here",
+    },
+    "ip_csn_101": {
+        "family": "resnet3d",
+        "arguments": {**CSN_101, "makers": ("preserved",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 24_601_616,
+        "giga_multiply_adds": 63.56,
+        "source": "counted here",
+    },
+    "ip_csn_152": {
+        "family": "resnet3d",
+        "arguments": {**CSN_152, "makers": ("preserved",) * 4},
+        **LONG_LARGE_CLIP,
+        "parameters": 33_016_592,
+        "giga_multiply_adds": 83.29,
+        "source": "VMZ's model zoo: 32.8 M parameters without BatchNorm's, 108.8 G at 32x256x256",
     },
     # For a CPU. The clip keeps its frames through the stem and the first stage, so that five convolutions
     # over time see motion from frame to frame; the picture shrinks at once, where the cost is.
@@ -54,6 +193,25 @@ PRESETS = {
         "classes": 10,
         "parameters": 438_217,
         "giga_multiply_adds": 0.0845,
+        "source": "counted here",
+    },
+    "csn_small": {
+        "family": "resnet3d",
+        "arguments": {
+            "block": "bottleneck",
+            "stem": "pooled",
+            "stem_width": 16,
+            "makers": ("reduced",) * 3,
+            "widths": (16, 32, 64),
+            "repeats": (1, 2, 1),
+            "strides": ((1, 1), (2, 2), (2, 2)),
+        },
+        "input_shape": (8, 56, 56, 3),
+        "inputs": "rgb",
+        "classes": 10,
+        "parameters": 98_346,
+        "giga_multiply_adds": 0.0593,
+        "source": "counted here",
     },
     "resnet18": {
         "family": "resnet2d",
@@ -63,6 +221,7 @@ PRESETS = {
         "classes": 1000,
         "parameters": 11_689_512,
         "giga_multiply_adds": 1.814,
+        "source": "torchvision's model page",
     },
     "resnet_small": {
         "family": "resnet2d",
@@ -72,6 +231,26 @@ PRESETS = {
         "classes": 10,
         "parameters": 79_962,
         "giga_multiply_adds": 0.00437,
+        "source": "counted here",
+    },
+    # ShuffleNet 0.5x with 3 groups and half of its units in each stage: 1 + 3 * 8 + 1 layers. Its authors
+    # give 40 million multiply-adds for such a shallow one, but 38 million for all 50 layers at 0.5x (which
+    # is what is counted here for them): theirs was wider.
+    "shufflenet_26": {
+        "family": "shufflenet",
+        "arguments": {
+            "stem": "auto",
+            "stem_width": 12,
+            "widths": (120, 240, 480),
+            "repeats": (2, 4, 2),
+            "groups": 3,
+        },
+        "input_shape": (224, 224, 3),
+        "inputs": "rgb",
+        "classes": 1000,
+        "parameters": 586_984,
+        "giga_multiply_adds": 0.0216,
+        "source": "counted here",
     },
     "vgg_audio": {
         "family": "audio_vgg",
@@ -86,6 +265,7 @@ PRESETS = {
         "classes": 400,
         "parameters": 11_445_968,
         "giga_multiply_adds": 1.633,
+        "source": "counted here",
     },
     "vgg_audio_small": {
         "family": "audio_vgg",
@@ -100,5 +280,7 @@ PRESETS = {
         "classes": 10,
         "parameters": 20_294,
         "giga_multiply_adds": 0.00317,
+        "source": "counted here",
     },
+    **INCEPTION,
 }

@@ -6,19 +6,20 @@ He et al., "Deep Residual Learning for Image Recognition" (2016), in torchvision
 from collections.abc import Sequence
 
 import keras
-from keras import layers
 
-from pipelines.errors import UserError
 from scsampler_tf.models.blocks import (
     Build,
     average_head,
     convolution,
+    max_pool,
     norm,
+    projection,
     relu,
+    require_choice,
     require_shape,
     rescaled_input,
     residual_sum,
-    zero_padding,
+    stem_convolution,
 )
 
 STEMS = ("auto", "imagenet", "small")
@@ -32,8 +33,7 @@ def choose_stem(stem: str, height: int, width: int) -> str:
     The ImageNet stem shrinks its input by 4 before the first block. A motion grid of 14x14 would enter
     the last two stages of a ResNet-18 as a single cell, and where something moves would be lost.
     """
-    if stem not in STEMS:
-        raise UserError(f"stem '{stem}' is none of {', '.join(STEMS)}")
+    require_choice("stem", stem, STEMS)
     if stem != "auto":
         return stem
     return "small" if min(height, width) < SMALL_BELOW else "imagenet"
@@ -41,26 +41,19 @@ def choose_stem(stem: str, height: int, width: int) -> str:
 
 def stem_imagenet(x, width: int, *, build: Build):
     """7x7 convolution and 3x3 max-pooling, both with stride 2: `[B, H, W, C]` -> `[B, H/4, W/4, width]`."""
-    x = convolution(x, width, (7, 7), (2, 2), name="stem_conv", build=build)
-    x = relu(norm(x, name="stem_bn", build=build), name="stem_relu")
-    # Zeros are as good as minus infinity here: nothing is negative after a ReLU.
-    x = zero_padding(x, (1, 1), name="stem_pool_pad")
-    return layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    x = stem_convolution(x, width, (7, 7), (2, 2), build=build)
+    return max_pool(x, (3, 3), (2, 2), name="stem_pool")
 
 
 def stem_small(x, width: int, *, build: Build):
     """3x3 convolution with stride 1 and no pooling: `[B, H, W, C]` -> `[B, H, W, width]`."""
-    x = convolution(x, width, (3, 3), (1, 1), name="stem_conv", build=build)
-    return relu(norm(x, name="stem_bn", build=build), name="stem_relu")
+    return stem_convolution(x, width, (3, 3), (1, 1), build=build)
 
 
 def basic_block(x, filters: int, stride: int, *, name: str, build: Build):
     """Two 3x3 convolutions and a shortcut, `[B, H, W, C]` -> `[B, H/stride, W/stride, filters]`."""
     strides = (stride, stride)
-    shortcut = x
-    if stride != 1 or x.shape[-1] != filters:
-        shortcut = convolution(x, filters, (1, 1), strides, name=f"{name}_shortcut", build=build)
-        shortcut = norm(shortcut, name=f"{name}_shortcut_bn", build=build)
+    shortcut = projection(x, filters, strides, name=name, build=build)
     x = convolution(x, filters, (3, 3), strides, name=f"{name}_conv1", build=build)
     x = relu(norm(x, name=f"{name}_bn1", build=build), name=f"{name}_relu1")
     x = convolution(x, filters, (3, 3), (1, 1), name=f"{name}_conv2", build=build)

@@ -77,6 +77,26 @@ def test_residuals_have_their_size_and_are_small_for_a_pan(folder, panned, codec
     assert left < 0.4 * plain
 
 
+@pytest.mark.parametrize("share", [2, 4])
+@pytest.mark.parametrize(
+    ("codec", "name"), [(media.MPEG4, "f.avi"), (media.H264, "f.mp4"), ("mpeg2video", "f.mpg")]
+)
+def test_fast_residuals_show_what_the_exact_ones_show(folder, panned, codec, name, share):
+    lit = [np.clip(picture + 3.0 * number, 0, 255).astype(np.uint8) for number, picture in enumerate(panned)]
+    path = media.write_video(folder / name, lit, codec)
+    (_, exact_md, types, exact), (_, md, _, fast) = read(path, "direct", share), read(path, "fast", share)
+    np.testing.assert_array_equal(md, exact_md)
+    exact, fast = (np.concatenate([batch.rgb_r for batch in batches]) for batches in (exact, fast))
+    assert fast.shape == exact.shape
+    assert (fast[[letter == "I" for letter in types]] == 128).all()
+    # Every picture is 3 levels lighter than the one before.
+    bias = [rgb_r[1:12].astype(float).mean() - 128 for rgb_r in (exact, fast)]
+    np.testing.assert_allclose(bias, 3, atol=1.7)
+    edge = 24 // share
+    plain = np.abs(np.diff(np.stack(lit).astype(int), axis=0)).mean()
+    assert np.abs(fast[1:12, edge:-edge, edge:-edge].astype(int) - 128).mean() < 0.5 * plain
+
+
 def test_the_accumulated_residual_starts_at_the_i_frame(folder):
     # Grey pictures that brighten by 4 levels a frame without moving.
     pictures = [np.full((48, 64, 3), 60 + 4 * number, np.uint8) for number in range(12)]
@@ -125,7 +145,10 @@ def test_a_new_size_begins_a_new_batch(folder, share):
 def test_batches_are_bounded(folder, panned):
     path = media.write_video(folder / "long.avi", panned * 2, media.MPEG4)
     assert [len(batch.md) for batch in FrameFeatures(path).batches()] == [BATCH, BATCH, 16]
-    assert max(len(batch.md) for batch in FrameFeatures(path, share=1).batches()) < BATCH
+    large = media.write_video(folder / "large.avi", media.pan(9, 640, 512), media.MPEG4)
+    for share, most in ((1, 4), (2, 8), (None, BATCH)):
+        sizes = [len(batch.md) for batch in FrameFeatures(large, share=share).batches()]
+        assert (sum(sizes), max(sizes)) == (9, min(most, 9))
 
 
 def test_bad_arguments_are_told(folder, panned):

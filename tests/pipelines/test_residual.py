@@ -236,6 +236,41 @@ def test_large_pictures_are_worked_on_in_bands(pixels, monkeypatch):
     np.testing.assert_array_equal(results[2], results[0])
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    count=st.integers(1, 7),
+    together=st.integers(1, 4),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    pixels=st.sampled_from(list(SUBSAMPLING)),
+    subpel=st.booleans(),
+    accumulated=st.booleans(),
+    spread=st.sampled_from([0.2, 5]),
+)
+def test_a_batch_is_what_its_frames_are_one_by_one(
+    count, together, size, pixels, subpel, accumulated, spread
+):
+    frames = [random_frame(*size, pixels, seed) for seed in range(2 * count + 1)]
+    motions = np.stack([random_motion(*size, 4, spread, seed) for seed in range(2 * count)])
+    batched, single = Residuals(subpel, accumulated), Residuals(subpel, accumulated)
+    for residuals in (batched, single):
+        residuals.start(frames[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(residual, "BAND", together * size[0] * size[1])
+        for first in (0, count):
+            part = slice(first, first + count)
+            found = batched.batch(frames[1:][part], motions[part], 4)
+            expected = [single(*pair, 4) for pair in zip(frames[1:][part], motions[part], strict=True)]
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_frames_of_a_batch_are_alike():
+    frames = [random_frame(32, 32, seed=1), random_frame(32, 32, seed=2, matrix=BT709)]
+    with pytest.raises(ValueError, match="one colour matrix"):
+        started().batch(frames, np.zeros((2, 2, 2, 2), np.float32), 16)
+    with pytest.raises(ValueError, match="for 2 frames"):
+        started().batch(frames[:1] * 2, np.zeros((1, 2, 2, 2), np.float32), 16)
+
+
 def test_plane_residuals_do_not_move_on():
     frames = [random_frame(32, 32, seed=seed) for seed in range(2)]
     asked, plain = Residuals(subpel=False), Residuals(subpel=False)
@@ -359,7 +394,7 @@ def started(frame=None):
         (Residuals(False), random_frame(32, 32), (2, 2, 2), 16, "start with it"),
         (started(), random_frame(32, 48), (2, 3, 2), 16, "follows one of"),
         (started(), random_frame(32, 32, "yuv444p"), (2, 2, 2), 16, "follows one of"),
-        (started(), random_frame(32, 32), (2, 3, 2), 16, r"\(2, 3, 2\)"),
+        (started(), random_frame(32, 32), (2, 3, 2), 16, r"\(1, 2, 3, 2\)"),
         (started(), random_frame(32, 32), (32, 32, 2), 1, "whole chroma samples"),
         (started(av.VideoFrame(32, 32, "nv12")), random_frame(32, 32), (2, 2, 2), 16, "nv12"),
     ],

@@ -12,8 +12,8 @@ def random_planes(shape, seed=0):
 
 def warped(planes, displacement, block, subpel=False):
     warp = BlockWarp(planes.shape, block, subpel)
-    warp.fill(list(planes))
-    return warp(np.asarray(displacement, np.float32)).copy()
+    warp.fill([planes])
+    return warp(np.asarray(displacement, np.float32)[None])[0].copy()
 
 
 def still(warp_shape, block, step=(0, 0)):
@@ -115,8 +115,8 @@ def test_is_filled_again_and_again(subpel):
     grid = np.random.default_rng(0).normal(0, 9, (3, 3, 2)).astype(np.float32)
     for seed in range(3):
         planes = random_planes((1, 20, 20), seed)
-        warp.fill(list(planes))
-        np.testing.assert_array_equal(warp(grid)[0], reference(planes[0], grid, (8, 8), subpel))
+        warp.fill([planes])
+        np.testing.assert_array_equal(warp(grid[None])[0, 0], reference(planes[0], grid, (8, 8), subpel))
 
 
 def test_reads_planes_whose_rows_lie_apart():
@@ -128,21 +128,35 @@ def test_reads_planes_whose_rows_lie_apart():
 def test_cells_go_on_beyond_the_picture():
     warp = BlockWarp((1, 10, 13), (8, 8))
     before = random_planes((1, 10, 13))
-    warp.fill(list(before))
-    cells = warp.cells(np.zeros((2, 2, 2), np.float32))
+    warp.fill([before])
+    cells = warp.cells(np.zeros((1, 2, 2, 2), np.float32))[0]
     assert cells.shape == (1, 16, 16)
     np.testing.assert_array_equal(cells[:, :10, :13], before)
 
 
 def test_a_prediction_outlives_the_next():
     warp = BlockWarp((1, 16, 16), (8, 8))
-    warp.fill(list(random_planes((1, 16, 16))))
-    first = warp(np.zeros((2, 2, 2), np.float32))
-    warp(np.ones((2, 2, 2), np.float32))
-    np.testing.assert_array_equal(first, random_planes((1, 16, 16)))
+    warp.fill([random_planes((1, 16, 16))])
+    first = warp(np.zeros((1, 2, 2, 2), np.float32))
+    warp(np.ones((1, 2, 2, 2), np.float32))
+    np.testing.assert_array_equal(first[0], random_planes((1, 16, 16)))
 
 
 def test_a_grid_of_another_size_is_refused():
     warp = BlockWarp((1, 32, 48), (16, 16))
-    with pytest.raises(ValueError, match=r"\(3, 2, 2\).*\(2, 3\)"):
-        warp(np.zeros((3, 2, 2), np.float32))
+    with pytest.raises(ValueError, match=r"\(1, 3, 2, 2\).*\(2, 3\)"):
+        warp(np.zeros((1, 3, 2, 2), np.float32))
+    with pytest.raises(ValueError, match="for 1 times"):
+        warp(np.zeros((2, 2, 3, 2), np.float32))
+
+
+@pytest.mark.parametrize("spread", [0.2, 5])
+@pytest.mark.parametrize("subpel", [False, True])
+def test_several_pictures_are_each_predicted_from_their_own(subpel, spread):
+    warp = BlockWarp((2, 21, 18), (8, 4), subpel, count=4)
+    for count in (4, 3, 1):  # and fewer than there is room for
+        pictures = [random_planes((2, 21, 18), count + number) for number in range(count)]
+        grids = np.random.default_rng(count).normal(0, spread, (count, 3, 5, 2)).astype(np.float32)
+        warp.fill(pictures)
+        for planes, grid, moved in zip(pictures, grids, warp(grids), strict=True):
+            np.testing.assert_array_equal(moved, warped(planes, grid, (8, 4), subpel))

@@ -29,6 +29,37 @@ def test_both_convolutions_of_a_block_share_the_middle():
     assert model.get_layer("layer2_1_conv1_space").filters == 288
 
 
+def test_middles_by_convolution_as_in_vmz():
+    model = clip_model("r2plus1d_34")
+    assert model.get_layer("layer2_0_conv1_space").filters == 230
+    assert model.get_layer("layer2_0_conv2_space").filters == 288
+    assert model.get_layer("layer4_0_conv2_space").filters == 1152
+    assert model.get_layer("layer3_5_conv2_time").filters == 256
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "frames"),
+    [
+        ("mc2_18", 3, (16, 16, 16, 16)),
+        ("mc3_18", 3, (16, 16, 16, 16)),
+        ("mc4_18", 3, (16, 8, 8, 8)),
+        ("mc5_18", 3, (16, 8, 4, 4)),
+        ("rmc2_18", 1, (16, 8, 4, 2)),
+        ("rmc3_18", 1, (16, 8, 4, 2)),
+        ("rmc4_18", 1, (16, 16, 8, 4)),
+        ("rmc5_18", 1, (16, 16, 16, 8)),
+    ],
+)
+def test_where_mixed_networks_see_time(name, first, frames):
+    model = clip_model(name, repeats=(1, 1, 1, 1), widths=(8, 8, 8, 8))
+    assert model.get_layer("stem_conv").kernel_size[0] == first
+    kernels = [model.get_layer(f"layer{stage}_0_conv1").kernel_size[0] for stage in range(1, 5)]
+    full = int(name[name.index("_") - 1]) - 2
+    expected = [3] * full + [1] * (4 - full) if name.startswith("m") else [1] * full + [3] * (4 - full)
+    assert kernels == expected
+    assert tuple(model.get_layer(f"layer{s}_0_out").output.shape[1] for s in range(1, 5)) == frames
+
+
 def test_the_stem_has_45_middle_channels():
     model = clip_model("r2plus1d_18")
     assert model.get_layer("stem_space").kernel.shape == (1, 7, 7, 3, 45)
@@ -52,6 +83,11 @@ def test_size_of_the_last_map(name, last):
 def test_mc3_strides_no_shortcut_in_time():
     assert clip_model("mc3_18").get_layer("layer2_0_shortcut").strides == (1, 2, 2)
     assert clip_model("r3d_18").get_layer("layer2_0_shortcut").strides == (2, 2, 2)
+
+
+def test_unknown_midplanes():
+    with pytest.raises(UserError, match="midplanes 'stage' is none of block, convolution"):
+        clip_model("r2plus1d_34", midplanes="stage")
 
 
 @pytest.mark.parametrize(
