@@ -55,6 +55,8 @@ class Geometry:
         Channel 0 is x to the right, 1 y downwards. With an odd number of quarter turns h and w change
         places. Lengths stay those of coded pixels; pixels that are not square are `CanvasGrid`'s business.
         """
+        if not self.mirrored and self.rotation % 360 == 0:
+            return grids
         x, y = np.moveaxis(self.pictures(grids), -1, 0)
         if self.mirrored:
             x = -x

@@ -88,12 +88,14 @@ def _weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a vector's motion is multiplied by to be the displacement since the frame before, and whether
     it counts, each `[v]` float32."""
-    back = np.repeat([-field.back for field in fields], counts)
-    ahead = np.repeat([field.ahead for field in fields], counts)
-    distance = np.where(vectors["source"] > 0, ahead, back)
+    back = np.array([-field.back for field in fields], np.float32)
+    ahead = np.array([field.ahead for field in fields], np.float32)
+    distance = np.where(vectors["source"] > 0, ahead.repeat(counts), back.repeat(counts))
+    scale = np.maximum(vectors["motion_scale"], 1).astype(np.float32)
     known = (distance != 0).astype(np.float32)
-    scale = np.maximum(vectors["motion_scale"], 1)
-    return known / np.where(distance == 0, 1, distance * scale), known
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = known / (distance * scale)
+    return np.nan_to_num(weight, copy=False) if not known.all() else weight, known
 
 
 def _parts(vectors: np.ndarray, shape: tuple[int, int, int], cell: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,11 +106,20 @@ def _parts(vectors: np.ndarray, shape: tuple[int, int, int], cell: int) -> tuple
     w, h = vectors["w"].astype(np.int32), vectors["h"].astype(np.int32)
     left, top = vectors["dst_x"] - (w >> 1), vectors["dst_y"] - (h >> 1)
     shift = cell.bit_length() - 1
-    down, right = np.indices((MACROBLOCK // cell,) * 2).reshape(2, -1, 1) * cell
-    row = np.clip((top + down) >> shift, 0, shape[1] - 1)
-    column = np.clip((left + right) >> shift, 0, shape[2] - 1)
-    area = np.clip(h - down, 0, cell) * np.clip(w - right, 0, cell)
-    return row * shape[2] + column, area.astype(np.float32)
+    if cell == MACROBLOCK:  # no block reaches beyond its macroblock
+        row, column, area = (top >> shift)[None], (left >> shift)[None], (h * w)[None]
+    else:
+        down, right = np.indices((MACROBLOCK // cell,) * 2).reshape(2, -1, 1) * cell
+        row, column = (top + down) >> shift, (left + right) >> shift
+        area = np.clip(h - down, 0, cell) * np.clip(w - right, 0, cell)
+    return _within(row, shape[1]) * shape[2] + _within(column, shape[2]), area.astype(np.float32)
+
+
+def _within(places: np.ndarray, count: int) -> np.ndarray:
+    """Places clipped to 0 .. count - 1; damaged streams have blocks outside the picture."""
+    if places.size and (places.min() < 0 or places.max() >= count):
+        return np.clip(places, 0, count - 1)
+    return places
 
 
 def quantised(grid: np.ndarray) -> np.ndarray:

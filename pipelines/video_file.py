@@ -22,6 +22,7 @@ PLAUSIBLE_FPS = (1, 240)  # headers outside tell a clock rate, or nothing
 MEASURED_FPS = (1 / 60, 1000)  # timestamps outside are damaged
 GOP_HEADER_ONLY = ("mpeg1video", "mpeg2video")  # their headers do not tell whether B-frames are used
 PEEK_FRAMES = 16
+WITHOUT_PIXELS = {"skip_idct": "all", "skip_loop_filter": "all"}  # where only what frames say is of interest
 TEXT_CODECS = ("ansi", "bintext", "xbin", "idf")  # FFmpeg reads plain text as terminal pictures
 PLAYLISTS = (b"#EXTM3U", b"ffconcat version", b"<MPD")  # read as video they may never end
 HEAD = 512  # bytes in which a playlist shows itself
@@ -171,6 +172,7 @@ def probe(path: str | PathLike) -> VideoStream:
     """
     with opened_pictures(path) as (container, stream):
         context = stream.codec_context
+        context.options = {**context.options, **WITHOUT_PIXELS}
         frames = decoded_frames(container, stream, Damage())
         first = next(frames, None)
         if first is None:
