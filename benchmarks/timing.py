@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+SHORT_S = 0.3
+
 
 def ratios(
     base: Callable[[], object], variants: dict[str, Callable[[], object]], rounds: int
@@ -12,10 +14,12 @@ def ratios(
     """Seconds of `base` and, for each variant, its time divided by that of `base`: medians over `rounds`.
 
     Processor time is taken, not the clock: everything compared here runs in one thread, and what others
-    do on the machine counts less. In every round all run once, so slow moments hit all of them.
+    do on the machine counts less. In every round all run once, so slow moments hit all of them. A short
+    `base` gets three times as many rounds, because it is disturbed more easily.
     """
     bases, found = [], {name: [] for name in variants}
-    _warm_up(base, variants)
+    if _warm_up(base, variants) < SHORT_S and rounds > 1:
+        rounds *= 3
     for _ in range(rounds):
         base_s = _processor_s(base)
         bases.append(base_s)
@@ -24,9 +28,11 @@ def ratios(
     return median(bases), {name: median(values) for name, values in found.items()}
 
 
-def _warm_up(base: Callable, variants: dict[str, Callable]) -> None:
+def _warm_up(base: Callable, variants: dict[str, Callable]) -> float:
+    """Runs everything once; returns the seconds of another run of `base`."""
     for run in (base, *variants.values()):
         run()
+    return _processor_s(base)
 
 
 def _processor_s(run: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ def test_ratios_are_against_the_base_of_the_same_round(monkeypatch):
 
     monkeypatch.setattr(timing.time, "process_time", lambda: now)
     base, twice = working(1.0), working(2.0)
-    monkeypatch.setattr(timing, "_warm_up", lambda *_: None)
+    monkeypatch.setattr(timing, "_warm_up", lambda *_: 1.0)
     base_s, found = timing.ratios(base, {"twice": twice}, rounds=3)
     assert base_s == 2.0  # the median of 1, 10 and 2
     assert found == {"twice": 2.0}
