@@ -8,8 +8,8 @@ from scsampler_tf.models.resnet2d import choose_stem
     ("stem", "sides", "chosen"),
     [
         ("auto", (14, 14), "small"),
-        ("auto", (31, 200), "small"),
-        ("auto", (32, 32), "imagenet"),
+        ("auto", (27, 200), "small"),
+        ("auto", (28, 28), "imagenet"),
         ("imagenet", (14, 14), "imagenet"),
         ("small", (224, 224), "small"),
     ],
