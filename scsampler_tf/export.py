@@ -81,7 +81,7 @@ def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:
         "clip_resize": config.classifier.resize,
         "selection": plain["selection"],
         "samplers": {kind: model.about["objective"] for kind, model in samplers.items()},
-        "motion": sorted({policy for model in samplers.values() for policy in model.about["motion"]}),
+        "motion": sorted({policy for model in samplers.values() for policy in model.about.get("motion", ())}),
         "versions": versions(),
     }
 

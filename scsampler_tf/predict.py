@@ -153,7 +153,7 @@ def predict(path: str | Path, call: Call) -> Prediction:
         thumbnails=[clips[clip][len(clips[clip]) // 2] for clip in chosen],
         policy=video.policy,
         damage=video.damage,
-        remarks=unseen(video.policy, about["motion"]),
+        remarks=unseen(video.policy, about.get("motion", ())),
     )
 
 

@@ -101,6 +101,18 @@ def test_motion_that_the_sampler_has_not_met_is_remarked(tiny_model, videos, tmp
     assert f"remark: {found.remarks[0]}" in describe(found)
 
 
+def test_a_model_that_does_not_tell_what_it_has_met_is_no_mistake(tiny_model, videos):
+    def older(signature, inputs):
+        outputs = tiny_model(signature, inputs)
+        if signature == "describe":
+            about = json.loads(np.asarray(outputs["about"]).reshape(-1)[0])
+            del about["motion"]
+            outputs = {"about": np.array([json.dumps(about).encode()], object)}
+        return outputs
+
+    assert predict(videos / "left_1.mp4", older).remarks == []
+
+
 def test_a_bad_file_among_good_ones_is_one_sentence(command, videos, tmp_path, capsys):
     bad = media.text_file(tmp_path / "words.mp4")
     assert command(bad, videos / "left_0.mp4", tmp_path / "none.mp4") == 2
