@@ -6,9 +6,6 @@ Measures on files that it makes (340x256 and 1280x720, MPEG-4 and H.264) and on 
 """
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +13,8 @@ from pathlib import Path
 import av
 
 from benchmarks import clips, energy, per_frame, scale
+from benchmarks.machine import machine
+from benchmarks.markdown import cell, header, table
 from benchmarks.media import LARGE, SMALL, make
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder, write_json
@@ -26,7 +25,8 @@ QUICK = {"frame_s": 0.5, "seek_s": 8, "hour_turns": 3, "worker_s": 2, "rounds": 
 
 def measure(videos: list[Path], folder: Path, sizes: dict, sections: list[str]) -> dict:
     """All figures as plain data; made files are kept in `folder`."""
-    found = {"machine": machine()}
+    libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
+    found = {"machine": machine(av=av.__version__, ffmpeg=f"{libavcodec} (libavcodec)")}
     if "frames" in sections:
         made = [
             make(folder, name, size, sizes["frame_s"])
@@ -54,27 +54,15 @@ def measure(videos: list[Path], folder: Path, sizes: dict, sections: list[str]) 
     return found
 
 
-def machine() -> dict:
-    """Where and when: without it a figure says nothing."""
-    return {
-        "date": datetime.date.today().isoformat(),
-        "processors": os.cpu_count(),
-        "kind": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "av": av.__version__,
-        "ffmpeg": ".".join(map(str, av.library_versions["libavcodec"])) + " (libavcodec)",
-    }
-
-
 SECTIONS = ("frames", "clips", "energy", "memory", "workers")
 
 
 def report(found: dict) -> str:
     """The figures as Markdown tables."""
-    lines = [" - ".join(f"{key} {value}" for key, value in found["machine"].items()), ""]
+    lines = [header(found["machine"]), ""]
     if "frames" in found:
         names = list(dict.fromkeys(name for row in found["frames"] for name in row["ratios"]))
-        lines += _table(
+        lines += table(
             ["file", "stream", "decode, ms a frame", *names],
             [
                 [row["file"], row["stream"], f"{row['decode_ms']:.3f}"]
@@ -92,22 +80,13 @@ def report(found: dict) -> str:
     for name in ("clips", "energy", "memory"):
         if name in found:
             columns = list(dict.fromkeys(key for row in found[name] for key in row))
-            lines += _table(columns, [[_cell(row.get(key, "")) for key in columns] for row in found[name]])
+            lines += table(columns, [[cell(row.get(key, "")) for key in columns] for row in found[name]])
     if "workers" in found:
         row = found["workers"]
         lines.append(
             f"{row['files']} files: {row['seconds']} s with that many workers, {row['times_faster']:.2f}x"
         )
     return "\n".join(lines)
-
-
-def _cell(value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ SAMPLERS = ("md", "rgb_r", "audio")
 FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
 STRATEGIES = ("one_device", "mirrored")
 CLIP_SOURCES = ("auto", "segments", "all")
+TRAINABLE = ("all", "head")
 POSITIVE = ("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride")
 NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin")
 
@@ -26,6 +27,8 @@ class ClassifierConfig:
     """The clip classifier f and its training."""
 
     arch: str = "r2plus1d_18"
+    weights: str = ""
+    """A file of scsampler_tf.convert to begin with; with `epochs` 0 it is used untrained."""
     size: int = 112
     """Side of its pictures, the central square of frames whose short side is `resize`."""
     resize: int = 128
@@ -50,6 +53,11 @@ class SamplerConfig:
     """One sampler network and its training. `batch` counts videos, `clips_per_video` is N clips of each."""
 
     arch: str = "resnet18"
+    weights: str = ""
+    trainable: str = "all"
+    """What learns: all, or head, the class layer alone (table 6)."""
+    features: str = ""
+    """Layer of the audio network whose activations the class layer is put on (table 6); "" the last."""
     objective: str = "ac"
     margin: float = 0.1
     """eta of the ranking loss (equation 2)."""
@@ -177,6 +185,7 @@ def check(config: ExperimentConfig) -> None:
         for key, value in dataclasses.asdict(part).items():
             _check_number(f"{name}.{key}", key, value)
     _check_words(config)
+    _check_weights(config)
     if config.seed < 0:
         raise UserError(f"seed: {config.seed} is negative; use 0 or more")
     selection = config.selection
@@ -191,7 +200,7 @@ def check(config: ExperimentConfig) -> None:
 def _check_number(name: str, key: str, value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name}: {value} is not a finite number")
-    if key in POSITIVE and not value > 0:
+    if key in POSITIVE and not value > 0 and (value < 0 or name != "classifier.epochs"):
         raise UserError(f"{name}: {value} is not positive")
     if key in NOT_NEGATIVE and value < 0:
         raise UserError(f"{name}: {value} is negative")
@@ -207,10 +216,22 @@ def _check_words(config: ExperimentConfig) -> None:
         ("classifier.clips", config.classifier.clips, CLIP_SOURCES),
         ("selection.fusion", config.selection.fusion, SCHEMES),
         *((f"{name}.objective", getattr(config, name).objective, OBJECTIVES) for name in SAMPLERS),
+        *((f"{name}.trainable", getattr(config, name).trainable, TRAINABLE) for name in SAMPLERS),
     ]
     for name, word, known in words:
         if word not in known:
             raise UserError(f"{name}: '{word}' is none of {', '.join(known)}")
+
+
+def _check_weights(config: ExperimentConfig) -> None:
+    if not config.classifier.epochs and not config.classifier.weights:
+        raise UserError("classifier.epochs: 0 is not positive; only with classifier.weights may it be 0")
+    for name in SAMPLERS:
+        sampler = getattr(config, name)
+        if sampler.trainable == "head" and not sampler.weights:
+            raise UserError(f"{name}.trainable: head leaves the rest as it begins; give {name}.weights")
+        if sampler.features and name != "audio":
+            raise UserError(f"{name}.features: '{sampler.features}' is for audio alone; leave it out")
 
 
 def to_dict(config: ExperimentConfig) -> dict:

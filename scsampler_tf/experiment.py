@@ -182,6 +182,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
 def checked_config(args: argparse.Namespace) -> ExperimentConfig:
     """The configuration from parsed options; a mistake in them shows here, before any work is done."""
     from scsampler_tf.models import PRESETS
+    from scsampler_tf.models.transfer import initial_weights
 
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
@@ -190,6 +191,7 @@ def checked_config(args: argparse.Namespace) -> ExperimentConfig:
         name = getattr(config, part).arch
         if name not in PRESETS:
             raise UserError(f"{part}.arch: '{name}' is none of {', '.join(PRESETS)}")
+        initial_weights(part, getattr(config, part))
     return config
 
 

@@ -1,9 +1,10 @@
-"""One training run with `fit`: schedule, checkpoints, resume, TensorBoard."""
+"""One training run with `fit`: initial weights, schedule, checkpoints, resume, TensorBoard."""
 
+import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 from pipelines.index import FeatureIndex
 from scsampler_tf.callbacks import Backup, BestModel, StopOnNaN, Validation, restore
 from scsampler_tf.model_folder import NETWORK_NAME, finish_run
+from scsampler_tf.models.transfer import InitialWeights, transfer
 from scsampler_tf.runtime import versions
 
 
@@ -32,14 +34,57 @@ class Fit:
     about: dict
 
 
+def with_weights(run: dict, weights: InitialWeights | None) -> dict:
+    """`run_of` with what is in the file of initial weights, wherever that file lies."""
+    config = {key: value for key, value in run["config"].items() if key != "weights"}
+    return {**run, "config": config, "weights": weights.digest if weights else None}
+
+
+def begin_with(
+    weights: InitialWeights | None,
+    network: keras.Model,
+    labels: Sequence[str] | None,
+    kind: str,
+    quiet: bool = False,
+) -> dict:
+    """Puts the initial weights into a network and returns what model.json says of that.
+
+    `labels` are the names of the network's classes, None for a saliency. Call it within the strategy's
+    scope.
+    """
+    if weights is None:
+        return {}
+    done = transfer(network, weights.load(), classes=weights.about.classes, labels=labels)
+    if not quiet:
+        print(f"{kind}: begins with {weights.path}: {done.sentence()}", flush=True)
+    known = {"file": Path(weights.path).name, "digest": weights.digest, "source": weights.about.source}
+    return {"initial_weights": {**known, **dataclasses.asdict(done)}}
+
+
 def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet: bool = False) -> None:
-    """Runs a training in `folder`, or goes on with an interrupted one after its last whole epoch."""
+    """Runs a training in `folder`, or goes on with an interrupted one after its last whole epoch.
+
+    With 0 epochs the network is measured and kept as it is.
+    """
+    best = BestModel(fit.network, folder / NETWORK_NAME, fit.monitor)
+    began = time.monotonic()
+    if config.epochs:
+        _fit(fit, config, folder, best, strategy, quiet)
+    else:
+        measured = fit.measure() if fit.measure else {}
+        best.on_epoch_end(-1, {f"val_{name}": value for name, value in measured.items()})
+    about = {**fit.about, "best": best.best, "monitor": fit.monitor}
+    about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
+    finish_run(folder, fit.kind, index.labels, index.settings, about)
+    shutil.rmtree(folder / "backup", ignore_errors=True)
+
+
+def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool) -> None:
     with strategy.scope():
         optimizer = keras.optimizers.AdamW(_schedule(config, fit.steps), weight_decay=config.weight_decay)
         fit.model.compile(optimizer=optimizer, loss=fit.loss, metrics=fit.metrics)
         seen = restore(fit.model, folder / "backup")
     data = fit.data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    best = BestModel(fit.network, folder / NETWORK_NAME, fit.monitor)
     callbacks = [
         *([Validation(fit.measure)] if fit.measure else []),
         StopOnNaN(),
@@ -50,21 +95,15 @@ def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         keras.callbacks.CSVLogger(folder / "history.csv", append=True),
     ]
-    began = time.monotonic()
-    shown = 0 if quiet else (1 if sys.stdout.isatty() else 2)
     fit.model.fit(
         data,
         initial_epoch=seen,
         epochs=config.epochs,
         steps_per_epoch=fit.steps,
         callbacks=callbacks,
-        verbose=shown,
+        verbose=0 if quiet else (1 if sys.stdout.isatty() else 2),
         shuffle=False,  # the data set shuffles itself
     )
-    about = {**fit.about, "best": best.best, "monitor": fit.monitor}
-    about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
-    finish_run(folder, fit.kind, index.labels, index.settings, about)
-    shutil.rmtree(folder / "backup", ignore_errors=True)
 
 
 def _schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

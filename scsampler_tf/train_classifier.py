@@ -15,9 +15,10 @@ from pipelines.index import FeatureIndex
 from pipelines.workers import run_jobs
 from scsampler_tf.config import ClassifierConfig
 from scsampler_tf.cost import count
-from scsampler_tf.fitting import Fit, run_fit
+from scsampler_tf.fitting import Fit, begin_with, run_fit, with_weights
 from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models import create
+from scsampler_tf.models.transfer import InitialWeights, initial_weights, options_of, why_fresh
 from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import clip_probabilities, probability_function
 
@@ -34,25 +35,26 @@ def train_classifier(
     workers: int,
     quiet: bool = False,
 ) -> None:
-    """Trains f on the train split and keeps the network with the highest log-likelihood of val clips."""
+    """Trains f on the train split and keeps the network with the highest log-likelihood of val clips.
+
+    With 0 epochs f is the network of `config.weights` as it is, whose classes must include the labels.
+    """
     videos = index.of_split("train")
     if not videos:
         raise UserError(f"{index.folder}: no train videos; the manifest needs rows with split 'train'")
     inside = _inside_action(config, videos, index)
-    if begin_run(make_folder(folder), run_of(KIND, config, index, seed)):
+    weights = initial_weights(KIND, config)
+    if not config.epochs:
+        _require_ready(config, why_fresh(weights.about.classes, index.labels))
+    if begin_run(make_folder(folder), with_weights(run_of(KIND, config, index, seed), weights)):
         return
     set_seed(seed)
     with strategy.scope():
-        shape = (index.settings.clip_frames, config.size, config.size, 3)
-        network = create(
-            config.arch,
-            num_classes=len(index.labels),
-            input_shape=shape,
-            inputs="rgb",
-            dropout=config.dropout,
-            seed=seed,
-            sync_batchnorm=strategy.num_replicas_in_sync > 1,
-        )
+        network = _network(config, weights, index, strategy, seed)
+        begun = begin_with(weights, network, index.labels, KIND, quiet)
+    if not config.epochs:
+        fresh = begun["initial_weights"]["fresh"]
+        _require_ready(config, "; ".join(f"{layer}: {reason}" for layer, reason in fresh.items()))
     data = training_clips(
         index,
         videos,
@@ -79,6 +81,7 @@ def train_classifier(
                 "config": dataclasses.asdict(config),
                 "clips_from": "action segments" if inside else "whole videos",
                 "cost": dataclasses.asdict(count(network)),
+                **begun,
             },
         ),
         config,
@@ -87,6 +90,30 @@ def train_classifier(
         strategy,
         quiet,
     )
+
+
+def _network(
+    config: ClassifierConfig, weights: InitialWeights | None, index: FeatureIndex, strategy, seed: int
+) -> keras.Model:
+    return create(
+        config.arch,
+        num_classes=len(index.labels),
+        input_shape=(index.settings.clip_frames, config.size, config.size, 3),
+        inputs="rgb",
+        dropout=config.dropout,
+        seed=seed,
+        sync_batchnorm=strategy.num_replicas_in_sync > 1,
+        **options_of(weights, "rgb"),
+    )
+
+
+def _require_ready(config: ClassifierConfig, lacking: str) -> None:
+    """Raises `UserError` when `lacking` says that the weights are no classifier for the labels."""
+    if lacking:
+        raise UserError(
+            f"classifier.epochs=0 takes {config.weights} as it is, but {lacking}; "
+            "train it with classifier.epochs above 0"
+        )
 
 
 def _inside_action(config: ClassifierConfig, videos: list, index: FeatureIndex) -> bool:

@@ -13,10 +13,18 @@ from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
 from scsampler_tf.config import FIELDS, SamplerConfig
 from scsampler_tf.cost import count
-from scsampler_tf.fitting import Fit, run_fit
+from scsampler_tf.fitting import Fit, begin_with, run_fit, with_weights
 from scsampler_tf.losses import SamplerLoss
 from scsampler_tf.model_folder import begin_run, run_of
-from scsampler_tf.models.sampler import frame_network, frames_per_clip, training_model
+from scsampler_tf.models.sampler import (
+    AC,
+    frame_network,
+    frames_per_clip,
+    input_kind,
+    train_only_head,
+    training_model,
+)
+from scsampler_tf.models.transfer import InitialWeights, initial_weights, options_of
 from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import saliency_function, video_saliency
 from scsampler_tf.tables import ScoreTable
@@ -46,26 +54,23 @@ def train_sampler(
         raise UserError(
             f"{index.folder}: no train video{sound} to train '{kind}' on; the manifest needs such rows"
         )
-    if table is None and config.objective != "ac":
+    if table is None and config.objective != AC:
         raise UserError(
             f"{config.objective} learns from the classifier's scores; run scsampler_tf.score classifier first"
         )
     learned_from = None if table is None else table.made_by
-    if begin_run(make_folder(folder), run_of(kind, config, index, seed, learned_from)):
+    weights = initial_weights(kind, config)
+    run = run_of(kind, config, index, seed, learned_from)
+    if begin_run(make_folder(folder), with_weights(run, weights)):
         return
     set_seed(seed)
     frames = frames_per_clip(kind, index.settings)
     with strategy.scope():
-        network = frame_network(
-            kind,
-            config.arch,
-            config.objective,
-            index.settings,
-            len(index.labels),
-            dropout=config.dropout,
-            seed=seed,
-            sync_batchnorm=strategy.num_replicas_in_sync > 1,
-        )
+        network = _network(kind, config, weights, index, strategy, seed)
+        labels = index.labels if config.objective == AC else None
+        begun = begin_with(weights, network, labels, kind, quiet)
+        if config.trainable == "head":
+            train_only_head(network)
         model = training_model(network, config.objective, config.clips_per_video, frames)
     batch = even_batch(min(config.batch, len(videos)), strategy)
     data = sampler_videos(
@@ -94,6 +99,7 @@ def train_sampler(
                 "frames_per_clip": frames,
                 "motion": {} if kind == "audio" else Counter(video.policy for video in videos),
                 "cost": dataclasses.asdict(count(network)),
+                **begun,
             },
         ),
         config,
@@ -101,6 +107,30 @@ def train_sampler(
         index,
         strategy,
         quiet,
+    )
+
+
+def _network(
+    kind: str,
+    config: SamplerConfig,
+    weights: InitialWeights | None,
+    index: FeatureIndex,
+    strategy,
+    seed: int,
+) -> keras.Model:
+    options = options_of(weights, input_kind(kind))
+    if config.features:
+        options["features"] = config.features
+    return frame_network(
+        kind,
+        config.arch,
+        config.objective,
+        index.settings,
+        len(index.labels),
+        dropout=config.dropout,
+        seed=seed,
+        sync_batchnorm=strategy.num_replicas_in_sync > 1,
+        **options,
     )
 
 

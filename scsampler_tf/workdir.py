@@ -66,6 +66,8 @@ def claim_workdir(path: str | Path, config: ExperimentConfig) -> Workdir:
             raise UserError(
                 f"{workdir.config_file}: holds no configuration; delete it or use another --workdir"
             )
+        # Read as any configuration: settings that it is too old to have are at their defaults.
+        there = to_dict(from_dict(there))
         if there != to_dict(config):
             raise UserError(
                 f"{path}: {_difference(there, to_dict(config))}; use another --workdir or the same settings"

@@ -4,13 +4,14 @@
 float32 pixels `[B, *input_shape]` to float32 logits `[B, num_classes]`.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import keras
 
 from pipelines.errors import UserError
 from scsampler_tf.models.audio_vgg import build_audio_vgg
-from scsampler_tf.models.blocks import INPUTS, Build
+from scsampler_tf.models.blocks import INPUTS, PIXELS, Build, require_choice
 from scsampler_tf.models.inception import build_inception
 from scsampler_tf.models.presets import PRESETS
 from scsampler_tf.models.resnet2d import build_resnet2d
@@ -26,7 +27,7 @@ FAMILIES = {
     "shufflenet": build_shufflenet,
     "audio_vgg": build_audio_vgg,
 }
-COMMON_OPTIONS = ("dropout", "seed", "sync_batchnorm")
+BUILD_OPTIONS = tuple(field.name for field in dataclasses.fields(Build))
 
 
 def names() -> list[str]:
@@ -46,29 +47,32 @@ def create(
 
     Options: `dropout` before the class layer (0), `seed` of the initial weights and of dropout (0: the
     same seed gives the same weights), `sync_batchnorm` to share BatchNorm's statistics between replicas
-    (False), and any argument of the preset, such as `stem` of the 2D ResNets or `widths`.
+    (False), `norm_epsilon` and `norm_momentum` of BatchNorm (1e-5 and 0.9, in the Inception family as in
+    its sources), `pixels`: to what range a network of "rgb" brings them first ("kinetics", "imagenet",
+    "pytorchvideo", "signed" or "unit", see `blocks.PIXELS`), and any argument of the preset, such as
+    `stem` of the 2D ResNets or `widths`.
 
     Raises `UserError` for an unknown name, option or kind of input, and for a shape that doesn't fit.
     """
     if name not in PRESETS:
         raise UserError(f"network '{name}' is unknown; known are {', '.join(names())}")
     preset = PRESETS[name]
-    known = sorted({*COMMON_OPTIONS, *preset["arguments"]})
+    known = sorted({"dropout", *BUILD_OPTIONS, *preset["arguments"]})
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UserError(f"{name}: unknown option '{unknown[0]}'; known are {', '.join(known)}")
     if num_classes < 1:
         raise UserError(f"{name}: {num_classes} classes; there must be at least one")
-    dropout = options.pop("dropout", 0.0)
-    if not 0 <= dropout < 1:
-        raise UserError(f"{name}: dropout {dropout} is not within [0, 1)")
-    build = Build(options.pop("seed", 0), options.pop("sync_batchnorm", False))
+    arguments = {"dropout": 0.0, **preset["arguments"], **options}
+    if not 0 <= arguments["dropout"] < 1:
+        raise UserError(f"{name}: dropout {arguments['dropout']} is not within [0, 1)")
+    build = Build(**{option: arguments.pop(option) for option in BUILD_OPTIONS if option in arguments})
+    require_choice(f"{name}: pixels", build.pixels, PIXELS)
     return FAMILIES[preset["family"]](
         name,
         input_shape=tuple(input_shape),
         num_classes=num_classes,
         inputs=inputs,
-        dropout=dropout,
         build=build,
-        **{**preset["arguments"], **options},
+        **arguments,
     )

@@ -11,17 +11,18 @@ from pipelines.errors import UserError
 from scsampler_tf.models.conv3d import FoldedConv3D
 from scsampler_tf.models.depthwise import DepthwiseConv3D
 
-# Mean and standard deviation of Kinetics pixels in [0, 1], as torchvision's video weights expect them.
-KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
-KINETICS_STD = (0.22803, 0.22145, 0.216989)
+# What a network subtracts from pixels in [0, 1], and by what it then divides them.
+PIXELS = {
+    "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),  # torchvision's video, VMZ
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # torchvision's pictures
+    "pytorchvideo": ((0.45,) * 3, (0.225,) * 3),  # PyTorchVideo, PySlowFast
+    "signed": ((0.5,) * 3, (0.5,) * 3),  # to [-1, 1]: kinetics-i3d
+    "unit": ((0.0,) * 3, (1.0,) * 3),  # as they are
+}
 
 # What the records hold -> channels, and the scale and offset that bring it to about mean 0, deviation 1.
 INPUTS = {
-    "rgb": {  # pixels in [0, 255]
-        "channels": 3,
-        "scale": [1 / (255 * std) for std in KINETICS_STD],
-        "offset": [-mean / std for mean, std in zip(KINETICS_MEAN, KINETICS_STD, strict=True)],
-    },
+    "rgb": {"channels": 3},  # pixels in [0, 255]; scale and offset by `Build.pixels`
     "rgb_r": {"channels": 3, "scale": 1 / 32, "offset": -128 / 32},  # residual + 128 in [0, 255]
     "md": {"channels": 2, "scale": 1 / 8, "offset": 0.0},  # displacement in canvas pixels
     "log_mel": {"channels": 1, "scale": 1 / 2, "offset": 1.0},  # log(magnitude + 0.01): about -2 +- 2
@@ -30,10 +31,18 @@ INPUTS = {
 
 @dataclass(frozen=True)
 class Build:
-    """What every layer of a network needs to know: the seed and whether BatchNorm is synchronized."""
+    """What every layer of a network may need to know.
+
+    `seed` of the initial weights; whether BatchNorm is synchronized between replicas, its epsilon and how
+    much of its moving statistics it keeps each step (PyTorch's momentum 0.1 is 0.9 here); which of `PIXELS`
+    the network expects.
+    """
 
     seed: int = 0
     sync_batchnorm: bool = False
+    norm_epsilon: float = 1e-5
+    norm_momentum: float = 0.9
+    pixels: str = "kinetics"
 
     def seed_for(self, name: str) -> int:
         """The layer's own seed, from the network's seed and the layer's name, within [0, 2**31)."""
@@ -67,16 +76,25 @@ def require_choice(what: str, value: str, choices: Iterable[str]) -> None:
         raise UserError(f"{what} '{value}' is none of {', '.join(choices)}")
 
 
-def rescaled_input(input_shape: Sequence[int], inputs: str):
+def rescaled_input(input_shape: Sequence[int], inputs: str, build: Build):
     """The model's float32 input in the records' range and the same rescaled, both `[B, *input_shape]`.
 
     The rescaling is part of the network so that training data and exported graph cannot disagree.
     """
     entry = keras.Input(tuple(input_shape), dtype="float32", name=inputs)
-    kind = INPUTS[inputs]
+    kind = INPUTS[inputs] if inputs != "rgb" else pixel_scale(build.pixels)
     # float32 also under mixed precision: bfloat16 cannot tell neighbouring pixel values apart.
     rescale = layers.Rescaling(kind["scale"], kind["offset"], dtype="float32", name="rescale")
     return entry, rescale(entry)
+
+
+def pixel_scale(pixels: str) -> dict[str, list[float]]:
+    """Scale and offset, one a channel, that bring pixels in [0, 255] to where `PIXELS` wants them."""
+    mean, std = PIXELS[pixels]
+    return {
+        "scale": [1 / (255 * s) for s in std],
+        "offset": [-m / s for m, s in zip(mean, std, strict=True)],
+    }
 
 
 def he_normal(name: str, build: Build, groups: int = 1):
@@ -145,10 +163,14 @@ def projection(x, filters: int, strides: tuple, *, name: str, build: Build):
     return norm(x, name=f"{name}_shortcut_bn", build=build)
 
 
-def norm(x, *, name: str, build: Build):
-    """BatchNorm with PyTorch's constants (its momentum 0.1 is 0.9 here); the shape stays."""
+def norm(x, *, name: str, build: Build, scale: bool = True):
+    """BatchNorm with the constants of `build`, and a `scale` besides its offset or none; the shape stays."""
     return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, synchronized=build.sync_batchnorm, name=name
+        momentum=build.norm_momentum,
+        epsilon=build.norm_epsilon,
+        scale=scale,
+        synchronized=build.sync_batchnorm,
+        name=name,
     )(x)
 
 

@@ -27,11 +27,19 @@ class FoldedConv3D(layers.Conv3D):
         if time == 1:
             return self._over_space(inputs[:, :: self.strides[0]], kernel[0])
         if max(self.strides) == 1:
-            return super().convolution_op(inputs, kernel)
+            return self._over_both(inputs, kernel)
         frames = (inputs.shape[1] - time) // self.strides[0] + 1
         reach = (frames - 1) * self.strides[0] + 1
         parts = [inputs[:, shift : shift + reach : self.strides[0]] for shift in range(time)]
         return sum(self._over_space(part, kernel[shift]) for shift, part in enumerate(parts))
+
+    def _over_both(self, inputs, kernel):
+        """The 3D convolution as it is."""
+        # Padded by "same", oneDNN's bfloat16 gradient of the kernel is garbage where there are two frames.
+        if self.padding == "same" and self.compute_dtype != "float32":
+            pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in self.kernel_size), (0, 0)]
+            return ops.conv(ops.pad(inputs, pads), kernel, strides=1, padding="valid")
+        return super().convolution_op(inputs, kernel)
 
     def _over_space(self, inputs, kernel):
         """Every frame convolved with `kernel` `[k, k, C, filters]`."""

@@ -1,9 +1,8 @@
 """Channel-separated networks: what turns a 3D ResNet into an ir-CSN or ip-CSN.
 
 Tran et al., "Video Classification with Channel-Separated Convolutional Networks" (2019). ir-CSN-152 is the
-strongest clip classifier of the paper (appendix A.1 calls it R3DGC-152). Built as in Facebook's VMZ, but
-for BatchNorm's epsilon, which is 1e-3 in all its networks: whoever brings such weights adds 0.00099 to the
-moving variances.
+strongest clip classifier of the paper (appendix A.1 calls it R3DGC-152). Built as in Facebook's VMZ, whose
+BatchNorm has an epsilon of 1e-3: that goes in as `Build.norm_epsilon` where its weights do.
 """
 
 from collections.abc import Callable

@@ -55,7 +55,6 @@ def build_inception(
     padding: str,
     gating: str,
     norm_scale: bool,
-    norm_momentum: float,
     width: float,
 ) -> keras.Model:
     """An Inception-v1 over clips, `[B, F, H, W, C]` -> `[B, num_classes]`.
@@ -63,7 +62,7 @@ def build_inception(
     `kinds`: what each of the eleven `LAYERS` is: "full" (k x k x k), "spatial" (1 x k x k) or "separable"
     (1 x k x k, then k x 1 x 1).
     `time_strides`: strides in time of conv_1a, pool_4a and pool_5a; a pooling with 1 is over space alone.
-    `padding`, `gating`, `norm_scale` and `norm_momentum` are those of `Style`.
+    `padding`, `gating` and `norm_scale` are those of `Style`.
     `width`: a factor on all channels.
 
     The features are averaged over windows of 2x7x7 with stride 1, then over the windows, which counts the
@@ -74,11 +73,11 @@ def build_inception(
     """
     require_arguments(name, kinds, padding, gating, width)
     require_shape(name, input_shape, inputs, least_sizes(time_strides, padding))
-    style = Style(build, padding, norm_scale, norm_momentum, gating)
+    style = Style(build, padding, norm_scale, gating)
     kind_of = dict(zip(LAYERS, kinds, strict=True))
     widths = {block: [scaled(c, width) for c in channels] for block, channels in BLOCKS.items()}
 
-    entry, x = rescaled_input(input_shape, inputs)
+    entry, x = rescaled_input(input_shape, inputs, build)
     x = stem(x, kind_of, time_strides[0], width, style)
     for block, channels in widths.items():
         if block in ("mixed_4b", "mixed_5b"):

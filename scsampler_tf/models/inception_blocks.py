@@ -4,7 +4,7 @@ A layer `NAME` is followed by `NAME_bn` and `NAME_relu`. A separable one is `NAM
 each followed by the two. A block `mixed_4b` has the branches `mixed_4b_b0`, `mixed_4b_b1_reduce` and
 `mixed_4b_b1`, `mixed_4b_b2_reduce` and `mixed_4b_b2`, `mixed_4b_b3_pool` and `mixed_4b_b3`; the layer
 `mixed_4b` joins them. The gate behind a layer is `NAME_gate`. The names are those under which
-`scsampler_tf.models.inception_weights` finds torchvision's weights: they must stay.
+`scsampler_tf.models.weights_inception` finds the weights of public checkpoints: they must stay.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 from keras import initializers, layers
 
-from scsampler_tf.models.blocks import Build, convolution, he_normal, relu
+from scsampler_tf.models.blocks import Build, convolution, he_normal, norm, relu
 from scsampler_tf.models.conv3d import FoldedConv3D
 
 KINDS = ("full", "spatial", "separable")
 PADDINGS = ("symmetric", "same")
 GATINGS = ("none", "temporal", "branches")
-EPSILON = 1e-3  # of BatchNorm, in I3D and S3D alike
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class Style:
     (at a stride often one zero more after than before), so that kinetics-i3d's weights fit. They agree at
     stride 1. On an odd size the last pooling leaves out the last place with "symmetric".
     `norm_scale`: whether BatchNorm has a scale besides its offset: PyTorch's has, kinetics-i3d's has not.
-    `norm_momentum`: how much of its moving statistics BatchNorm keeps each step.
     `gating`: "none"; "temporal" behind every layer with a kernel in time, as in the paper's S3D-G;
     "branches" behind conv_2c and every branch of every block, as in the S3D-G published in TF-Slim.
     """
@@ -37,7 +35,6 @@ class Style:
     build: Build
     padding: str
     norm_scale: bool
-    norm_momentum: float
     gating: str
 
 
@@ -79,13 +76,7 @@ def unit(x, filters: int, kernel: tuple, strides: tuple = (1, 1, 1), *, name: st
         x = strided_convolution(x, filters, kernel, strides, name=name, style=style)
     else:
         x = convolution(x, filters, kernel, strides, name=name, build=style.build)
-    x = layers.BatchNormalization(
-        momentum=style.norm_momentum,
-        epsilon=EPSILON,
-        scale=style.norm_scale,
-        synchronized=style.build.sync_batchnorm,
-        name=f"{name}_bn",
-    )(x)
+    x = norm(x, name=f"{name}_bn", build=style.build, scale=style.norm_scale)
     return relu(x, name=f"{name}_relu")
 
 

@@ -2,8 +2,8 @@
 
 Each entry: the family that builds it, its arguments, and the shape, kind of input and number of classes
 for which `parameters` (trained ones, without BatchNorm's moving statistics) and `giga_multiply_adds` (for
-one example, in 1e9, counted as in `scsampler_tf.cost`) hold. `source` says where they are published, with
-the published numbers where those were counted otherwise, or "counted here".
+one example, in 1e9, counted as in `scsampler_tf.cost`) hold. `source` says whose network it is and whose
+code it follows; what was published about its size stands in `scsampler_tf.models.published`.
 """
 
 from scsampler_tf.models.inception_presets import INCEPTION
@@ -23,6 +23,10 @@ KINETICS_CLIP = {"input_shape": (16, 112, 112, 3), "inputs": "rgb", "classes": 4
 LONG_CLIP = {**KINETICS_CLIP, "input_shape": (32, 112, 112, 3)}
 LONG_LARGE_CLIP = {**KINETICS_CLIP, "input_shape": (32, 224, 224, 3)}
 
+TRAN_2018 = "Tran et al. (2018), as in torchvision's `models/video/resnet.py`"
+TRAN_2019 = "Tran et al. (2019), as in VMZ"
+OWN = "this project"
+
 PRESETS = {
     "r3d_18": {
         "family": "resnet3d",
@@ -30,7 +34,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 33_371_472,
         "giga_multiply_adds": 40.70,
-        "source": "torchvision's model page",
+        "source": TRAN_2018,
     },
     "mc3_18": {
         "family": "resnet3d",
@@ -38,15 +42,20 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 11_695_440,
         "giga_multiply_adds": 43.34,
-        "source": "torchvision's model page",
+        "source": TRAN_2018,
     },
     "r2plus1d_18": {
         "family": "resnet3d",
-        "arguments": {**RESNET_18_3D, "stem": "factored", "makers": ("factored",) * 4},
+        "arguments": {
+            **RESNET_18_3D,
+            "stem": "factored",
+            "makers": ("factored",) * 4,
+            "midplanes": "block",
+        },
         **KINETICS_CLIP,
         "parameters": 31_505_325,
         "giga_multiply_adds": 40.52,
-        "source": "torchvision's model page",
+        "source": TRAN_2018,
     },
     # MCx has x - 1 groups in 3D, then 2D (the stem is the first group); rMCx is the other way round.
     "mc2_18": {
@@ -55,7 +64,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 11_400_528,
         "giga_multiply_adds": 28.55,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "mc4_18": {
         "family": "resnet3d",
@@ -63,7 +72,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 12_727_632,
         "giga_multiply_adds": 39.95,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "mc5_18": {
         "family": "resnet3d",
@@ -71,7 +80,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 16_856_400,
         "giga_multiply_adds": 39.90,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "rmc2_18": {
         "family": "resnet3d",
@@ -79,7 +88,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 33_352_656,
         "giga_multiply_adds": 39.75,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "rmc3_18": {
         "family": "resnet3d",
@@ -87,7 +96,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 33_057_744,
         "giga_multiply_adds": 24.95,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "rmc4_18": {
         "family": "resnet3d",
@@ -95,7 +104,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 32_025_552,
         "giga_multiply_adds": 29.09,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "rmc5_18": {
         "family": "resnet3d",
@@ -103,7 +112,7 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 27_896_784,
         "giga_multiply_adds": 30.79,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
     "r3d_34": {
         "family": "resnet3d",
@@ -111,10 +120,8 @@ PRESETS = {
         **KINETICS_CLIP,
         "parameters": 63_681_104,
         "giga_multiply_adds": 75.38,
-        "source": "counted here",
+        "source": TRAN_2018,
     },
-    # VMZ leaves out BatchNorm's parameters, and its costs are met exactly by pictures of 128 or 256 pixels,
-    # not by the crops of 112 and 224 beside which it lists them.
     "r2plus1d_34": {
         "family": "resnet3d",
         "arguments": {
@@ -126,7 +133,7 @@ PRESETS = {
         **LONG_CLIP,
         "parameters": 63_697_175,
         "giga_multiply_adds": 152.36,
-        "source": "VMZ's model zoo: 63.6 M parameters without BatchNorm's, 199.0 G at 32x128x128",
+        "source": "Tran et al. (2018), as in VMZ",
     },
     "ir_csn_50": {
         "family": "resnet3d",
@@ -134,7 +141,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 13_131_152,
         "giga_multiply_adds": 42.31,
-        "source": "counted here",
+        "source": TRAN_2019,
     },
     "ir_csn_101": {
         "family": "resnet3d",
@@ -142,7 +149,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 22_213_776,
         "giga_multiply_adds": 56.47,
-        "source": "PyTorchVideo's model zoo: 22.21 M parameters",
+        "source": TRAN_2019,
     },
     "ir_csn_152": {
         "family": "resnet3d",
@@ -150,7 +157,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 29_703_568,
         "giga_multiply_adds": 74.05,
-        "source": "VMZ's model zoo: 29.6 M parameters without BatchNorm's, 96.7 G at 32x256x256",
+        "source": TRAN_2019,
     },
     "ip_csn_50": {
         "family": "resnet3d",
@@ -158,7 +165,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 14_396_176,
         "giga_multiply_adds": 47.65,
-        "source": "counted here",
+        "source": TRAN_2019,
     },
     "ip_csn_101": {
         "family": "resnet3d",
@@ -166,7 +173,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 24_601_616,
         "giga_multiply_adds": 63.56,
-        "source": "counted here",
+        "source": TRAN_2019,
     },
     "ip_csn_152": {
         "family": "resnet3d",
@@ -174,7 +181,7 @@ PRESETS = {
         **LONG_LARGE_CLIP,
         "parameters": 33_016_592,
         "giga_multiply_adds": 83.29,
-        "source": "VMZ's model zoo: 32.8 M parameters without BatchNorm's, 108.8 G at 32x256x256",
+        "source": TRAN_2019,
     },
     # For a CPU. The clip keeps its frames through the stem and the first stage, so that five convolutions
     # over time see motion from frame to frame; the picture shrinks at once, where the cost is.
@@ -193,7 +200,7 @@ PRESETS = {
         "classes": 10,
         "parameters": 438_217,
         "giga_multiply_adds": 0.0845,
-        "source": "counted here",
+        "source": OWN,
     },
     "csn_small": {
         "family": "resnet3d",
@@ -211,7 +218,7 @@ PRESETS = {
         "classes": 10,
         "parameters": 98_346,
         "giga_multiply_adds": 0.0593,
-        "source": "counted here",
+        "source": OWN,
     },
     "resnet18": {
         "family": "resnet2d",
@@ -221,7 +228,7 @@ PRESETS = {
         "classes": 1000,
         "parameters": 11_689_512,
         "giga_multiply_adds": 1.814,
-        "source": "torchvision's model page",
+        "source": "He et al. (2016), as in torchvision's `models/resnet.py`",
     },
     "resnet_small": {
         "family": "resnet2d",
@@ -231,11 +238,9 @@ PRESETS = {
         "classes": 10,
         "parameters": 79_962,
         "giga_multiply_adds": 0.00437,
-        "source": "counted here",
+        "source": OWN,
     },
-    # ShuffleNet 0.5x with 3 groups and half of its units in each stage: 1 + 3 * 8 + 1 layers. Its authors
-    # give 40 million multiply-adds for such a shallow one, but 38 million for all 50 layers at 0.5x (which
-    # is what is counted here for them): theirs was wider.
+    # ShuffleNet 0.5x with 3 groups and half of its units in each stage: 1 + 3 * 8 + 1 layers.
     "shufflenet_26": {
         "family": "shufflenet",
         "arguments": {
@@ -250,7 +255,7 @@ PRESETS = {
         "classes": 1000,
         "parameters": 586_984,
         "giga_multiply_adds": 0.0216,
-        "source": "counted here",
+        "source": "Zhang et al. (2018); Korbar et al. (2019), appendix B.1",
     },
     "vgg_audio": {
         "family": "audio_vgg",
@@ -259,13 +264,15 @@ PRESETS = {
             "repeats": (2, 2, 2, 2),
             "units": (512, 512),
             "pooling": "none",
+            "levels": "centred",
+            "features": "",
         },
         "input_shape": (40, 200, 1),
         "inputs": "log_mel",
         "classes": 400,
         "parameters": 11_445_968,
         "giga_multiply_adds": 1.633,
-        "source": "counted here",
+        "source": "Korbar et al. (2019), section 3.3.2",
     },
     "vgg_audio_small": {
         "family": "audio_vgg",
@@ -274,13 +281,15 @@ PRESETS = {
             "repeats": (1, 1, 1, 2),
             "units": (64,),
             "pooling": "time",
+            "levels": "centred",
+            "features": "",
         },
         "input_shape": (40, 200, 1),
         "inputs": "log_mel",
         "classes": 10,
         "parameters": 20_294,
         "giga_multiply_adds": 0.00317,
-        "source": "counted here",
+        "source": OWN,
     },
     **INCEPTION,
 }

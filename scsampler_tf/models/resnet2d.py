@@ -81,7 +81,7 @@ def build_resnet2d(
     require_shape(name, input_shape, inputs, (LEAST_SIDE, LEAST_SIDE))
     stem = choose_stem(stem, *input_shape[:2])
 
-    entry, x = rescaled_input(input_shape, inputs)
+    entry, x = rescaled_input(input_shape, inputs, build)
     x = (stem_imagenet if stem == "imagenet" else stem_small)(x, widths[0], build=build)
     for stage, (width, count) in enumerate(zip(widths, repeats, strict=True), 1):
         for number in range(count):

@@ -1,7 +1,8 @@
 """3D ResNets: R3D, MCx, rMCx, R(2+1)D and CSN are one network, given different makers of convolutions.
 
 Tran et al., "A Closer Look at Spatiotemporal Convolutions" (2018); the paper's appendix A.1 uses them
-as clip classifiers. Built like torchvision's, so that its weights fit; for those of VMZ see `csn.py`.
+as clip classifiers. Built like torchvision's, so that its weights fit (`weights_resnet.py`,
+`weights_csn.py`).
 """
 
 import math
@@ -168,7 +169,7 @@ def build_resnet3d(
     least_space *= 2 ** STEMS[stem].halvings
     require_shape(name, input_shape, inputs, (least_time, least_space, least_space))
 
-    entry, x = rescaled_input(input_shape, inputs)
+    entry, x = rescaled_input(input_shape, inputs, build)
     x = STEMS[stem].make(x, stem_width, build=build)
     for stage, (maker, width, count, step) in enumerate(zip(stages, widths, repeats, steps, strict=True), 1):
         for number in range(count):

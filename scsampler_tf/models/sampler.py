@@ -5,6 +5,7 @@ from keras import ops
 
 from pipelines.settings import MEL_BINS, MEL_FRAMES, FeatureSettings
 from scsampler_tf.models import create
+from scsampler_tf.models.layout import CLASS_LAYER
 from scsampler_tf.saliency import clip_log_probs, clip_saliency
 
 AC = "ac"
@@ -19,6 +20,11 @@ def frame_shape(kind: str, settings: FeatureSettings) -> tuple[int, int, int]:
     }[kind]
 
 
+def input_kind(kind: str) -> str:
+    """What `create` calls the input of a sampler."""
+    return "log_mel" if kind == "audio" else kind
+
+
 def frames_per_clip(kind: str, settings: FeatureSettings) -> int:
     """P, how many frames of a clip the sampler looks at; one window for sound."""
     return {"md": settings.md_cells, "rgb_r": settings.residual_cells, "audio": 1}[kind]
@@ -28,9 +34,15 @@ def frame_network(
     kind: str, arch: str, objective: str, settings: FeatureSettings, num_classes: int, **options
 ) -> keras.Model:
     """The network on one frame: logits `[B, C]` for AC, one saliency logit `[B, 1]` otherwise."""
-    inputs = "log_mel" if kind == "audio" else kind
+    inputs = input_kind(kind)
     units = num_classes if objective == AC else 1
     return create(arch, num_classes=units, input_shape=frame_shape(kind, settings), inputs=inputs, **options)
+
+
+def train_only_head(network: keras.Model) -> None:
+    """Leaves only the class layer to be trained; BatchNorm then keeps its statistics (table 6)."""
+    for layer in network.layers:
+        layer.trainable = layer.name == CLASS_LAYER
 
 
 def clip_logits(network: keras.Model, frames):

@@ -152,7 +152,7 @@ def build_shufflenet(
     _require_widths(name, stem_width, widths, groups)
     small = choose_stem(stem, *input_shape[:2]) == "small"
 
-    entry, x = rescaled_input(input_shape, inputs)
+    entry, x = rescaled_input(input_shape, inputs, build)
     x = (stem_small if small else stem_imagenet)(x, stem_width, build=build)
     for stage, (width, count) in enumerate(zip(widths, repeats, strict=True), 1):
         for number in range(count):

@@ -71,6 +71,13 @@ def test_what_is_not_given_comes_from_the_base():
         ({"strategy": "tpu"}, "strategy: 'tpu' is none of one_device, mirrored"),
         ({"classifier": {"clips": "some"}}, "classifier.clips: 'some' is none of"),
         ({"classifier": {"size": 200}}, "classifier.size: larger than classifier.resize"),
+        ({"classifier": {"epochs": 0}}, "classifier.epochs: 0 is not positive; only with classifier.weights"),
+        ({"classifier": {"epochs": -1, "weights": "f.keras"}}, "classifier.epochs: -1 is not positive"),
+        ({"md": {"epochs": 0, "weights": "f.keras"}}, "md.epochs: 0 is not positive"),
+        ({"md": {"weights": 3}}, "md.weights: 3 is not of type str"),
+        ({"md": {"trainable": "some", "weights": "f.keras"}}, "md.trainable: 'some' is none of all, head"),
+        ({"audio": {"trainable": "head"}}, "audio.trainable: head .*; give audio.weights"),
+        ({"rgb_r": {"features": "fc1"}}, "rgb_r.features: 'fc1' is for audio alone"),
         ({"features": {"canvas": 100}}, "features.canvas: 100 is not a multiple of 16"),
         ({"features": {"colour": 1}}, "unknown setting 'features.colour'"),
     ],
@@ -96,6 +103,15 @@ def test_settings_of_a_command_line():
     assert (config.md.arch, config.strategy, config.seed) == ("resnet18", "mirrored", 5)
     assert with_settings(small(), ["md.epochs=1", "md.epochs=2"]).md.epochs == 2
     assert with_settings(small(), []) == small()
+
+
+def test_initial_weights_of_a_command_line():
+    settings = ["classifier.weights=f.keras", "classifier.epochs=0", "audio.weights=runs/a.keras"]
+    config = with_settings(paper(), [*settings, "audio.trainable=head", "audio.features=conv4_2"])
+    assert (config.classifier.weights, config.classifier.epochs) == ("f.keras", 0)
+    assert config.audio == dataclasses.replace(
+        paper().audio, weights="runs/a.keras", trainable="head", features="conv4_2"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from scsampler_tf.models.blocks import INPUTS, Build, convolution, rescaled_inpu
 
 
 def rescaled(values, inputs):
-    entry, x = rescaled_input(values.shape[1:], inputs)
+    entry, x = rescaled_input(values.shape[1:], inputs, Build())
     return keras.Model(entry, x).predict(values, verbose=0)
 
 

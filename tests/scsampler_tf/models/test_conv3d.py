@@ -58,3 +58,22 @@ def test_any_batch_size_in_a_graph():
     assert model.output_shape == (None, 2, 3, 2, 4)
     for batch in (1, 3):
         assert model.predict(np.zeros((batch, 5, 7, 6, 3), "float32"), verbose=0).shape == (batch, 2, 3, 2, 4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_gradients_in_bfloat16_are_those_of_float32(frames):
+    rng = np.random.default_rng(0)
+    clips, kernel = rng.normal(size=(2, frames, 4, 4, 8)), rng.normal(size=(3, 3, 3, 8, 6))
+    found = []
+    for policy in ("float32", "mixed_bfloat16"):
+        layer = FoldedConv3D(6, (3, 3, 3), padding="same", use_bias=False, dtype=policy)
+        layer.build(clips.shape)
+        layer.kernel.assign(kernel)
+        values = tf.constant(clips, layer.compute_dtype)
+        with tf.GradientTape() as tape:
+            result = layer(values)
+            loss = tf.reduce_sum(tf.cast(result, "float32") ** 2)
+        found += [(result.numpy().astype("float32"), tape.gradient(loss, layer.kernel.value).numpy())]
+    (expected, expected_gradient), (given, given_gradient) = found
+    np.testing.assert_allclose(given, expected, atol=0.02 * np.abs(expected).max())
+    np.testing.assert_allclose(given_gradient, expected_gradient, atol=0.02 * np.abs(expected_gradient).max())

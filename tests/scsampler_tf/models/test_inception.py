@@ -4,18 +4,16 @@ import pytest
 
 from pipelines.errors import UserError
 from scsampler_tf import cost
-from scsampler_tf.models.blocks import Build
-from scsampler_tf.models.inception import BLOCKS, LAYERS, build_inception, scaled
+from scsampler_tf.models import create
+from scsampler_tf.models.inception import BLOCKS, LAYERS, scaled
 from scsampler_tf.models.inception_presets import INCEPTION
 
 NAMES = list(INCEPTION)
 DIFFERENT = ["i2d", "i3d", "i3d_top_heavy_2", "s3d_g"]  # which together have every kind of layer
 
 
-def make(name, shape=(8, 32, 32, 3), classes=3, dropout=0.0, build=None, **options):
-    arguments = {**INCEPTION[name]["arguments"], **options}
-    common = {"input_shape": shape, "num_classes": classes, "inputs": "rgb", "dropout": dropout}
-    return build_inception(name, **common, build=build or Build(), **arguments)
+def make(name, shape=(8, 32, 32, 3), classes=3, **options):
+    return create(name, input_shape=shape, num_classes=classes, **options)
 
 
 def thin(name, shape=(8, 32, 32, 3), **options):
@@ -188,7 +186,7 @@ def test_mixed_precision_gives_float32_logits():
 
 
 def test_the_seed_alone_decides_the_weights():
-    first, same, other = (thin("s3d_g", build=Build(seed)) for seed in (7, 7, 8))
+    first, same, other = (thin("s3d_g", seed=seed) for seed in (7, 7, 8))
     pairs = list(zip(first.weights, same.weights, other.weights, strict=True))
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b, _ in pairs)
     assert not any(np.array_equal(a.numpy(), c.numpy()) for a, _, c in pairs if a.name == "kernel")
@@ -199,7 +197,7 @@ def test_the_seed_alone_decides_the_weights():
 )
 def test_batchnorm_constants_and_synchronization(name, momentum, scale):
     for synchronized in (False, True):
-        model = thin(name, build=Build(sync_batchnorm=synchronized))
+        model = thin(name, sync_batchnorm=synchronized)
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         found = {(n.epsilon, n.momentum, n.scale, n.synchronized) for n in norms}
         assert found == {(1e-3, momentum, scale, synchronized)}

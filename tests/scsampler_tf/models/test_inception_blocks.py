@@ -18,8 +18,9 @@ from scsampler_tf.models.inception_blocks import (
     zero_padded_pool,
 )
 
-PLAIN = Style(Build(), "symmetric", norm_scale=True, norm_momentum=0.9, gating="none")
-SAME = Style(Build(), "same", norm_scale=True, norm_momentum=0.9, gating="none")
+BUILD = Build(norm_epsilon=1e-3)
+PLAIN = Style(BUILD, "symmetric", norm_scale=True, gating="none")
+SAME = Style(BUILD, "same", norm_scale=True, gating="none")
 
 
 def clips(shape, count=2, seed=0):
@@ -120,7 +121,7 @@ def test_gating_by_hand():
     ("gating", "gates"), [("none", []), ("temporal", ["b1", "b2"]), ("branches", ["b0", "b1", "b2", "b3"])]
 )
 def test_which_branches_are_gated(gating, gates):
-    style = Style(Build(), "symmetric", norm_scale=True, norm_momentum=0.9, gating=gating)
+    style = Style(BUILD, "symmetric", norm_scale=True, gating=gating)
     arguments = {"widths": (2, 2, 3, 1, 2, 1), "kind": "separable", "name": "m", "style": style}
     model = layered(inception, (2, 4, 4, 3), **arguments)
     assert [layer.name for layer in model.layers if layer.name.endswith("_gate")] == [

@@ -10,6 +10,8 @@ from scsampler_tf.models.sampler import (
     frame_network,
     frame_shape,
     frames_per_clip,
+    input_kind,
+    train_only_head,
     training_model,
 )
 
@@ -30,6 +32,23 @@ def test_a_network_has_classes_for_ac_and_one_logit_otherwise(kind, objective, u
     network = frame_network(kind, ARCHES[kind], objective, SETTINGS, 5)
     assert network.input_shape == (None, *frame_shape(kind, SETTINGS))
     assert network.output_shape == (None, units)
+
+
+def test_kinds_of_input():
+    assert [input_kind(kind) for kind in SAMPLERS] == ["md", "rgb_r", "log_mel"]
+
+
+def test_only_the_head_learns_and_batchnorm_keeps_its_statistics():
+    network = frame_network("audio", "vgg_audio_small", "ac", SETTINGS, 3)
+    train_only_head(network)
+    model = training_model(network, "ac", 1, 1)
+    assert [weight.path for weight in model.trainable_variables] == ["logits/kernel", "logits/bias"]
+    before = {weight.path: np.array(weight) for weight in network.weights}
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    sound = np.random.default_rng(0).normal(size=(2, 1, 1, 40, 200, 1)).astype(np.float32)
+    model.train_on_batch({"frames": sound, "frame_mask": np.ones((2, 1, 1), "float32")}, np.zeros((2, 1, 3)))
+    changed = [weight.path for weight in network.weights if (np.array(weight) != before[weight.path]).any()]
+    assert changed == ["logits/kernel", "logits/bias"]
 
 
 def affine(units: int = 2) -> keras.Model:
