@@ -1,7 +1,7 @@
 """`tf.data` inputs: RGB clips for the classifier, clips grouped by video for the samplers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -79,7 +79,7 @@ def augmented(data: tf.data.Dataset, size: int, flip: bool, seed: int) -> tf.dat
 def sampler_videos(
     index: FeatureIndex,
     videos: list[VideoRecord],
-    field: str,
+    field: str | Sequence[str],
     true_scores: list[np.ndarray],
     *,
     clips_per_video: int,
@@ -92,7 +92,11 @@ def sampler_videos(
     the label, the classifier's score of the true class and 1 for a clip that counts). `true_scores` holds
     `[L]` values a video. Clips beyond a short video's own, and clips without sound for the audio
     sampler, do not count.
+
+    With several fields each has its own inputs, "FIELD_frames" and "FIELD_mask", of the same drawn clips;
+    then a clip counts if any of the fields has something of it. A batch holds V N clips of all of them.
     """
+    names = _input_names(field)
     rows = tf.data.Dataset.from_tensor_slices(
         (
             [index.shard_path(video) for video in videos],
@@ -106,7 +110,7 @@ def sampler_videos(
     def one_video(row, count):
         path, label, scores = row
         chosen = _draw(tf.size(scores), clips_per_video, tf.stack([tf.constant(seed, tf.int64), count]))
-        return _chosen_clips(path, chosen, field, index, clips_per_video, label, scores)
+        return _chosen_clips(path, chosen, names, index, clips_per_video, label, scores)
 
     data = rows.interleave(one_video, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -117,25 +121,44 @@ def _draw(clips: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
     return tf.sort(order[:count])
 
 
-def _chosen_clips(path, chosen, field, index: FeatureIndex, count: int, label, scores) -> tf.data.Dataset:
+def _input_names(field: str | Sequence[str]) -> dict[str, tuple[str, str]]:
+    """What the frames and the mask of each field are called among the inputs."""
+    if isinstance(field, str):
+        return {field: ("frames", "frame_mask")}
+    return {each: (f"{each}_frames", f"{each}_mask") for each in field}
+
+
+def _chosen_clips(
+    path, chosen, names: dict[str, tuple[str, str]], index: FeatureIndex, count: int, label, scores
+) -> tf.data.Dataset:
     """A dataset of one element: the chosen clips of a video, padded to `count` clips."""
     wanted = tf.cast(chosen, tf.int64)
     shard = tf.data.TFRecordDataset(path).enumerate()
     shard = shard.filter(lambda place, _: tf.reduce_any(wanted == place))  # unread clips are never parsed
-    shard = shard.map(lambda _, serialized: parse(serialized, (field,))[field])
+    shard = shard.map(lambda _, serialized: _fields_of(serialized, tuple(names)))
 
     def gather(data):
-        frames, mask = unpack_features(field, data, index.settings)
-        missing = count - tf.shape(data)[0]
-        frames = tf.pad(frames, [[0, missing]] + [[0, 0]] * (len(frames.shape) - 1))
-        mask = tf.pad(mask, [[0, missing], [0, 0]])
-        counts = tf.cast(tf.reduce_any(mask, axis=1), tf.float32)
-        score = tf.pad(tf.gather(scores, chosen), [[0, missing]])
-        target = tf.stack([tf.fill([count], tf.cast(label, tf.float32)), score, counts], axis=-1)
-        frames = tf.ensure_shape(frames, [count, *frames.shape[1:]])
-        return {"frames": frames, "frame_mask": tf.ensure_shape(mask, [count, mask.shape[1]])}, target
+        inputs, there = {}, []
+        for field, (frames_name, mask_name) in names.items():
+            frames, mask = unpack_features(field, data[field], index.settings)
+            inputs[frames_name], inputs[mask_name] = _padded(frames, count), _padded(mask, count)
+            there.append(tf.reduce_any(inputs[mask_name], axis=1))
+        score = _padded(tf.gather(scores, chosen), count)
+        counts = tf.cast(tf.reduce_any(there, axis=0), tf.float32)
+        return inputs, tf.stack([tf.fill([count], tf.cast(label, tf.float32)), score, counts], axis=-1)
 
     return shard.batch(count).map(gather)
+
+
+def _fields_of(serialized: tf.Tensor, fields: tuple[str, ...]) -> dict[str, tf.Tensor]:
+    record = parse(serialized, fields)
+    return {field: record[field] for field in fields}
+
+
+def _padded(clips: tf.Tensor, count: int) -> tf.Tensor:
+    """Clips `[n, ...]` with zeros after them: `[count, ...]`."""
+    padding = [[0, count - tf.shape(clips)[0]]] + [[0, 0]] * (len(clips.shape) - 1)
+    return tf.ensure_shape(tf.pad(clips, padding), [count, *clips.shape[1:]])
 
 
 def feature_clips(index: FeatureIndex, video: VideoRecord, field: str, batch: int) -> tf.data.Dataset:

@@ -40,6 +40,15 @@ def unpack_residuals(data: tf.Tensor, settings: FeatureSettings) -> tuple[tf.Ten
     return tf.cast(pictures, tf.float32), there
 
 
+def unpack_iframe(data: tf.Tensor, settings: FeatureSettings) -> tuple[tf.Tensor, tf.Tensor]:
+    """I-frames `[N]` -> pixels `[N, 1, i, i, 3]` float32 in [0, 255], mask `[N, 1]` bool.
+
+    The second axis makes it a clip's one and only frame.
+    """
+    pictures, there = unpack_strips(data, 1, settings.iframe_size)
+    return tf.cast(pictures, tf.float32), there
+
+
 def unpack_log_mel(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Sound bytes `[N]` -> log-mel `[N, 1, 40, 200, 1]` float32, mask `[N, 1]` bool: no sound is False.
 
@@ -60,6 +69,8 @@ def unpack_features(kind: str, data: tf.Tensor, settings: FeatureSettings) -> tu
         return unpack_residuals(data, settings)
     if kind == "log_mel":
         return unpack_log_mel(data)
+    if kind == "iframe":
+        return unpack_iframe(data, settings)
     raise ValueError(f"no sampler reads '{kind}'")
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+AT_ONCE = 1 << 18  # numbers that a bootstrap holds
+
 
 def video_probabilities(clip_probs, chosen):
     """The video's class probabilities, the mean over its chosen clips (paper, section 3.1).
@@ -20,7 +22,7 @@ def correct(video_probs, labels):
 
     Of equally probable classes the first counts; a video without a prediction (all zeros) is wrong.
     """
-    right = ops.argmax(video_probs, axis=-1) == ops.cast(labels, "int32")
+    right = ops.equal(ops.cast(ops.argmax(video_probs, axis=-1), "int32"), ops.cast(labels, "int32"))
     return ops.logical_and(right, ops.sum(video_probs, axis=-1) > 0)
 
 
@@ -40,7 +42,9 @@ def bootstrap_interval(correct, seed: int, samples: int = 2000, level: float = 0
     if not len(values):
         raise ValueError("no videos to draw from; an interval needs at least one")
     generator = np.random.default_rng(seed)
-    # One draw at a time: all at once would hold samples * V numbers.
-    means = [generator.choice(values, len(values)).mean() for _ in range(samples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    # Some draws at a time: all at once would hold samples * V numbers.
+    at_once = max(1, AT_ONCE // len(values))
+    sizes = [min(at_once, samples - first) for first in range(0, samples, at_once)]
+    means = [values[generator.integers(len(values), size=(size, len(values)))].mean(axis=1) for size in sizes]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -1,25 +1,24 @@
 """Settings of a whole run as frozen dataclasses, and the named presets."""
 
 import dataclasses
-import json
-import math
-import types
-import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.settings import FeatureSettings
+from scsampler_tf.config_values import check_number, check_word, literal, replaced
 
 OBJECTIVES = ("ac", "sal_cl", "sal_rank")
 SCHEMES = ("visual", "audio", "convex_score", "convex_list", "intersect_list", "union_list", "joint")
-SAMPLERS = ("md", "rgb_r", "audio")
+RANK_FORMS = ("standard", "printed")
+SCHEDULES = ("cosine", "step", "plateau")
+SAMPLERS = ("md", "rgb_r", "audio")  # those that an experiment trains
+SAMPLER_KINDS = (*SAMPLERS, "iframe")
 FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
+RECORD_FIELDS = {**FIELDS, "iframe": "iframe"}
 STRATEGIES = ("one_device", "mirrored")
 CLIP_SOURCES = ("auto", "segments", "all")
 TRAINABLE = ("all", "head")
-POSITIVE = ("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride")
-NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin")
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,12 @@ class ClassifierConfig:
     warmup_epochs: int = 4
     batch: int = 32
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    """After the warm-up: cosine to zero, step, or plateau (`schedules`)."""
+    step_epochs: int = 10
+    """Epochs after which step divides the learning rate by 10, again and again (appendix A)."""
+    patience: int = 3
+    """Epochs without a better validation value after which plateau divides the learning rate by 10."""
     weight_decay: float = 1e-4
     dropout: float = 0.0
 
@@ -61,6 +66,8 @@ class SamplerConfig:
     objective: str = "ac"
     margin: float = 0.1
     """eta of the ranking loss (equation 2)."""
+    rank_form: str = "standard"
+    """The ranking loss with the standard margin, or as equation 2 is printed (`objectives.sal_rank`)."""
     ktr_fraction: float = 0.5
     """K_tr / L: the share of a video's clips that SAL-CL calls salient (appendix C.1)."""
     clips_per_video: int = 10
@@ -68,6 +75,14 @@ class SamplerConfig:
     warmup_epochs: int = 1
     batch: int = 8
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    """After the warm-up: cosine to zero, step, or plateau (`schedules`; appendix B)."""
+    step_epochs: int = 5
+    """Epochs after which step divides the learning rate by 10, again and again."""
+    patience: int = 3
+    """Epochs without a better validation value after which plateau divides the learning rate by 10."""
+    pretrained_rate: float = 1.0
+    """Share of the learning rate for layers that begin with `weights` (appendix B: 0.01, for sound 0.05)."""
     weight_decay: float = 1e-4
     dropout: float = 0.0
 
@@ -94,6 +109,7 @@ class ExperimentConfig:
     audio: SamplerConfig = field(
         default_factory=lambda: SamplerConfig(arch="vgg_audio", objective="sal_rank")
     )
+    iframe: SamplerConfig = field(default_factory=SamplerConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     strategy: str = "one_device"
     seed: int = 0
@@ -148,6 +164,7 @@ def small() -> ExperimentConfig:
         md=sampler,
         rgb_r=sampler,
         audio=dataclasses.replace(sampler, arch="vgg_audio_small"),
+        iframe=sampler,
         selection=SelectionConfig(K=5, K_prime=4),
     )
 
@@ -165,6 +182,7 @@ def tiny() -> ExperimentConfig:
         md=sampler,
         rgb_r=sampler,
         audio=dataclasses.replace(sampler, arch="vgg_audio_small", objective="sal_rank"),
+        iframe=sampler,
         selection=SelectionConfig(K=3, K_prime=2),
     )
 
@@ -183,7 +201,7 @@ def check(config: ExperimentConfig) -> None:
     """Raises `UserError` for values that cannot work, before any work is done."""
     for name, part in _parts(config):
         for key, value in dataclasses.asdict(part).items():
-            _check_number(f"{name}.{key}", key, value)
+            check_number(f"{name}.{key}", key, value)
     _check_words(config)
     _check_weights(config)
     if config.seed < 0:
@@ -197,36 +215,30 @@ def check(config: ExperimentConfig) -> None:
         raise UserError("classifier.size: larger than classifier.resize, from which it is cut")
 
 
-def _check_number(name: str, key: str, value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{name}: {value} is not a finite number")
-    if key in POSITIVE and not value > 0 and (value < 0 or name != "classifier.epochs"):
-        raise UserError(f"{name}: {value} is not positive")
-    if key in NOT_NEGATIVE and value < 0:
-        raise UserError(f"{name}: {value} is negative")
-    if key == "dropout" and not 0 <= value < 1:
-        raise UserError(f"{name}: {value} is not within 0..1, 1 excluded")
-    if key == "ktr_fraction" and not 0 < value <= 1:
-        raise UserError(f"{name}: {value} is not within 0..1, 0 excluded")
-
-
 def _check_words(config: ExperimentConfig) -> None:
     words = [
         ("strategy", config.strategy, STRATEGIES),
         ("classifier.clips", config.classifier.clips, CLIP_SOURCES),
+        ("classifier.schedule", config.classifier.schedule, SCHEDULES),
         ("selection.fusion", config.selection.fusion, SCHEMES),
-        *((f"{name}.objective", getattr(config, name).objective, OBJECTIVES) for name in SAMPLERS),
-        *((f"{name}.trainable", getattr(config, name).trainable, TRAINABLE) for name in SAMPLERS),
     ]
+    sampler_words = {
+        "objective": OBJECTIVES,
+        "trainable": TRAINABLE,
+        "rank_form": RANK_FORMS,
+        "schedule": SCHEDULES,
+    }
+    for kind in SAMPLER_KINDS:
+        sampler = getattr(config, kind)
+        words += [(f"{kind}.{key}", getattr(sampler, key), known) for key, known in sampler_words.items()]
     for name, word, known in words:
-        if word not in known:
-            raise UserError(f"{name}: '{word}' is none of {', '.join(known)}")
+        check_word(name, word, known)
 
 
 def _check_weights(config: ExperimentConfig) -> None:
     if not config.classifier.epochs and not config.classifier.weights:
         raise UserError("classifier.epochs: 0 is not positive; only with classifier.weights may it be 0")
-    for name in SAMPLERS:
+    for name in SAMPLER_KINDS:
         sampler = getattr(config, name)
         if sampler.trainable == "head" and not sampler.weights:
             raise UserError(f"{name}.trainable: head leaves the rest as it begins; give {name}.weights")
@@ -240,8 +252,13 @@ def to_dict(config: ExperimentConfig) -> dict:
 
 
 def from_dict(values: dict, base: ExperimentConfig | None = None) -> ExperimentConfig:
-    """A configuration from plain data; what is not given comes from `base`, unknown keys are errors."""
-    return _replace(base or ExperimentConfig(), values, "")
+    """A configuration from plain data; what is not given comes from `base`, unknown keys are errors.
+
+    Without a base the I-frame sampler, which runs of old do not know, is that of the residuals.
+    """
+    if base is None and isinstance(values, dict) and "rgb_r" in values:
+        values = {"iframe": values["rgb_r"], **values}
+    return replaced(base or ExperimentConfig(), values, "")
 
 
 def with_settings(config: ExperimentConfig, settings: list[str]) -> ExperimentConfig:
@@ -257,44 +274,10 @@ def with_settings(config: ExperimentConfig, settings: list[str]) -> ExperimentCo
             inner = inner.setdefault(step, {})
             if not isinstance(inner, dict):
                 raise UserError(f"--set {text}: {step} was given a value of its own; leave one of them out")
-        inner[last] = _literal(value.strip())
+        inner[last] = literal(value.strip())
     return from_dict(values, config)
-
-
-def _literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"True": True, "False": False}.get(text, text)
 
 
 def _parts(config: ExperimentConfig) -> list[tuple[str, Any]]:
     named = [(entry.name, getattr(config, entry.name)) for entry in dataclasses.fields(config)]
     return [(name, part) for name, part in named if dataclasses.is_dataclass(part)]
-
-
-def _replace(base: Any, values: dict, where: str) -> Any:
-    if not isinstance(values, dict):
-        raise UserError(f"{where.rstrip('.')}: a group of settings is needed, not {values!r}")
-    hints = typing.get_type_hints(type(base))
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise UserError(
-            f"unknown setting '{where}{unknown[0]}'; known are {', '.join(where + name for name in hints)}"
-        )
-    changed = {}
-    for name, value in values.items():
-        current = getattr(base, name)
-        if dataclasses.is_dataclass(current):
-            changed[name] = _replace(current, value, f"{where}{name}.")
-        else:
-            changed[name] = _typed(value, hints[name], where + name)
-    return dataclasses.replace(base, **changed)
-
-
-def _typed(value: Any, kind: type | types.UnionType, name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UserError(f"{name}: {value!r} is not of type {getattr(kind, '__name__', kind)}")
-    return value

@@ -1,5 +1,6 @@
 """The score tables of one split, padded and joined: what evaluation and searches compute on."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,6 @@ def evaluation_set(index: FeatureIndex, tables: dict[str, ScoreTable], split: st
     eyes = [np.nan_to_num(saliency[kind]) for kind in ("md", "rgb_r") if kind in saliency]
     audio = saliency.get("audio")
     heard = mask & ~np.isnan(audio) if audio is not None else np.zeros_like(mask)
-    annotated = all(video.segments for video in videos)
     return EvaluationSet(
         videos=videos,
         labels=np.array([index.label_id(video) for video in videos]),
@@ -62,8 +62,8 @@ def evaluation_set(index: FeatureIndex, tables: dict[str, ScoreTable], split: st
         visual=np.mean(eyes, axis=0, dtype=np.float32) if eyes else None,
         audio=None if audio is None else np.nan_to_num(audio),
         has_audio=heard,
-        in_action=padded([clips_in_action(video, index.settings.span) for video in videos])[0] > 0
-        if annotated
+        in_action=_in_action(videos, index.settings.span, mask.shape[1])
+        if all(video.segments for video in videos)
         else None,
         missing=[video.path for video in index.of_split(split) if video.video_id not in classified],
     )
@@ -76,3 +76,28 @@ def clips_in_action(video: VideoRecord, span: int) -> np.ndarray:
     for start, end in video.segments or ():
         inside += np.clip(np.minimum(bounds[:, 1], end) - np.maximum(bounds[:, 0], start), 0, None)
     return 2 * inside >= (bounds[:, 1] - bounds[:, 0])
+
+
+def annotated(data: EvaluationSet, span: int) -> EvaluationSet | None:
+    """The videos that have true segments, with `in_action`; None without any. span: frames of a clip."""
+    rows = np.flatnonzero([bool(video.segments) for video in data.videos])
+    if not len(rows):
+        return None
+    return dataclasses.replace(
+        data,
+        videos=[data.videos[row] for row in rows],
+        in_action=_in_action([data.videos[row] for row in rows], span, data.mask.shape[1]),
+        **{
+            name: values[rows]
+            for name in ("labels", "probabilities", "mask", "visual", "audio", "has_audio")
+            if (values := getattr(data, name)) is not None
+        },
+    )
+
+
+def _in_action(videos: list[VideoRecord], span: int, longest: int) -> np.ndarray:
+    inside = np.zeros((len(videos), longest), bool)
+    for row, video in zip(inside, videos, strict=True):
+        found = clips_in_action(video, span)
+        row[: len(found)] = found
+    return inside

@@ -19,7 +19,7 @@ from pipelines.index import FeatureIndex
 from pipelines.manifest import read_manifest
 from pipelines.prepare import prepare
 from pipelines.prepare import report as feature_report
-from scsampler_tf.config import SAMPLERS, ExperimentConfig, preset, with_settings
+from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig, preset, with_settings
 from scsampler_tf.workdir import Workdir, claim_workdir
 
 EXPORT_NAME = "scsampler"
@@ -187,7 +187,7 @@ def checked_config(args: argparse.Namespace) -> ExperimentConfig:
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
     config = with_settings(preset(args.preset), args.set)
-    for part in ("classifier", *SAMPLERS):
+    for part in ("classifier", *SAMPLER_KINDS):
         name = getattr(config, part).arch
         if name not in PRESETS:
             raise UserError(f"{part}.arch: '{name}' is none of {', '.join(PRESETS)}")

@@ -14,8 +14,15 @@ import tensorflow as tf
 from pipelines.index import FeatureIndex
 from scsampler_tf.callbacks import Backup, BestModel, StopOnNaN, Validation, restore
 from scsampler_tf.model_folder import NETWORK_NAME, finish_run
+from scsampler_tf.models.layout import weights_by_path
 from scsampler_tf.models.transfer import InitialWeights, transfer
+from scsampler_tf.optimizer import SlowedAdamW
 from scsampler_tf.runtime import versions
+from scsampler_tf.schedules import Plateau, schedule
+
+# Settings that trainings of old do not know, with the values at which they change nothing.
+LATER = {"rank_form": "standard", "schedule": "cosine", "pretrained_rate": 1.0}
+ONLY_WITH = {"step_epochs": "step", "patience": "plateau"}
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,20 @@ class Fit:
     measure: Callable[[], dict[str, float]] | None
     monitor: str
     about: dict
+    pretrained: frozenset[str] = frozenset()
+    """Layers of the network that begin with weights of another one."""
 
 
 def with_weights(run: dict, weights: InitialWeights | None) -> dict:
     """`run_of` with what is in the file of initial weights, wherever that file lies."""
-    config = {key: value for key, value in run["config"].items() if key != "weights"}
+    there = run["config"]
+    config = {
+        key: value
+        for key, value in there.items()
+        if key != "weights"
+        and not (key in LATER and value == LATER[key])
+        and not (key in ONLY_WITH and there["schedule"] != ONLY_WITH[key])
+    }
     return {**run, "config": config, "weights": weights.digest if weights else None}
 
 
@@ -81,19 +97,21 @@ def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet
 
 def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool) -> None:
     with strategy.scope():
-        optimizer = keras.optimizers.AdamW(_schedule(config, fit.steps), weight_decay=config.weight_decay)
+        optimizer = _optimizer(fit, config)
         fit.model.compile(optimizer=optimizer, loss=fit.loss, metrics=fit.metrics)
         seen = restore(fit.model, folder / "backup")
     data = fit.data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    history = folder / "history.csv"
     callbacks = [
         *([Validation(fit.measure)] if fit.measure else []),
+        *([Plateau(config, fit.monitor, history)] if config.schedule == "plateau" else []),
         StopOnNaN(),
         best,
         # After the best network, whose epoch can be done again; before the history, which must not list
         # an epoch twice.
         Backup(folder / "backup"),
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
-        keras.callbacks.CSVLogger(folder / "history.csv", append=True),
+        keras.callbacks.CSVLogger(history, append=True),
     ]
     fit.model.fit(
         data,
@@ -106,12 +124,17 @@ def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool)
     )
 
 
-def _schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up, then half a cosine down to zero."""
-    warm = config.warmup_epochs * steps
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=config.learning_rate / 10,
-        warmup_target=config.learning_rate,
-        warmup_steps=max(warm, 1),
-        decay_steps=max(config.epochs * steps - warm, 1),
-    )
+def _optimizer(fit: Fit, config) -> keras.optimizers.Optimizer:
+    rate = schedule(config, fit.steps)
+    if not fit.pretrained or config.pretrained_rate == 1:
+        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    slowed = {
+        weight.path for _, layer, weight in weights_by_path(fit.network) if layer.name in fit.pretrained
+    }
+    return SlowedAdamW(rate, config.weight_decay, slowed, config.pretrained_rate)
+
+
+def pretrained_layers(begun: dict) -> frozenset[str]:
+    """The layers of which `begin_with` says that they begin with weights of another network."""
+    known = begun.get("initial_weights", {})
+    return frozenset((*known.get("copied", ()), *known.get("adapted", ())))

@@ -15,7 +15,7 @@ the last. Ties go to the earlier clip, as everywhere (`selection.ranks`).
 from keras import ops
 
 from scsampler_tf.config import SCHEMES
-from scsampler_tf.selection import HIGHEST, clip_counts, finite_scores, ranks
+from scsampler_tf.selection import HIGHEST, clip_counts, finite_scores, ranks, stable_argsort
 
 ALPHA_STEPS = 10_000
 PADDING = 2**31 - 1  # a key after every clip of the video
@@ -129,7 +129,7 @@ def _positions(keys, mask):
     """Ranks by whole-numbered keys, smallest first: int32 `[V, L]`."""
     # Sorted as whole numbers: as float32 large keys that differ by one would tie.
     keys = ops.where(ops.cast(mask, "bool"), keys, PADDING)
-    return ops.cast(ops.argsort(ops.argsort(keys, axis=1), axis=1), "int32")
+    return stable_argsort(stable_argsort(keys))
 
 
 def _listed(keys, mask):

@@ -23,4 +23,4 @@ class SamplerLoss(keras.losses.Loss):
             return objectives.ac(keras.ops.cast(labels, "int32"), y_pred, mask)
         if self.config.objective == "sal_cl":
             return objectives.sal_cl(true_scores, y_pred, mask, self.config.ktr_fraction)
-        return objectives.sal_rank(true_scores, y_pred, mask, self.config.margin)
+        return objectives.sal_rank(true_scores, y_pred, mask, self.config.margin, self.config.rank_form)

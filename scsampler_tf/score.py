@@ -7,6 +7,7 @@ stopped; a table that was made by the same network is left as it is.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import sys
 import time
@@ -21,12 +22,12 @@ from pipelines.decoding import decode_all
 from pipelines.errors import UserError, run_command
 from pipelines.index import FeatureIndex, VideoRecord, require_same
 from pipelines.policy import unseen
-from scsampler_tf.config import SAMPLERS, ExperimentConfig
+from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig
 from scsampler_tf.tables import ScoreTable, load_table, save_table
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
-KINDS = ("classifier", *SAMPLERS)
+KINDS = ("classifier", *SAMPLER_KINDS)
 SAVE_EVERY_S = 60.0
 
 
@@ -39,17 +40,19 @@ def score(
     workers: int,
     resize: int = 0,
     quiet: bool = False,
+    other_labels: bool = False,
 ) -> ScoreTable:
     """The score table of the network in `folder`, written to `path`.
 
-    `kind` is "classifier" (then `resize` is the short side that its crops are cut from) or a sampler.
+    `kind` is "classifier" (then `resize` is the short side that its crops are cut from) or a sampler, which
+    with `other_labels` may have been trained on other classes: saliency knows none.
     Raises `UserError` when network and features were made with different settings.
     """
     from scsampler_tf.model_folder import NETWORK_NAME, load_model
 
     model = load_model(folder)
     require_same(model.settings, index.settings, str(folder))
-    if model.labels != index.labels:
+    if model.labels != index.labels and not other_labels:
         raise UserError(
             f"{folder}: was trained on other classes than those of {index.folder}; train it again"
         )
@@ -63,13 +66,14 @@ def score(
     known = {**_rows(_part(path), made_by, index), **finished}
     left = [video for video in index.videos if video.video_id not in known]
     if len(finished) == len(index.videos):
-        return ScoreTable(kind, finished, made_by)
+        return dataclasses.replace(load_table(path), values=finished)
     for remark in _motion_remarks(left, model):
         tqdm.write(f"{kind}: {remark}")
+    function = _function(kind, model)
     scored = (
-        _classified(index, left, model, workers, resize)
+        _classified(index, left, model, function, workers, resize)
         if kind == "classifier"
-        else _sampled(index, left, model)
+        else _sampled(index, left, model, function)
     )
     progress = tqdm(
         scored, f"scoring {kind}", len(index.videos), initial=len(known), unit="video", disable=quiet
@@ -79,6 +83,7 @@ def score(
         kind,
         {video.video_id: values[video.video_id] for video in index.videos if video.video_id in values},
         made_by,
+        function.summary(),
     )
     save_table(table, path)
     _part(path).unlink(missing_ok=True)
@@ -117,23 +122,30 @@ def _collect(scored: Iterator, known: dict, save: Callable[[dict], None]) -> dic
     return values
 
 
-def _sampled(
-    index: FeatureIndex, videos: list[VideoRecord], model
-) -> Iterator[tuple[VideoRecord, np.ndarray]]:
-    from scsampler_tf.scoring import saliency_function, video_saliency
+def _function(kind: str, model):
+    """The network's answers to clips, timed."""
+    from scsampler_tf.scoring import Timed, probability_function, saliency_function
 
-    function = saliency_function(model.network, model.about["objective"])
+    if kind == "classifier":
+        return Timed(probability_function(model.network))
+    return Timed(saliency_function(model.network, model.about["objective"]))
+
+
+def _sampled(
+    index: FeatureIndex, videos: list[VideoRecord], model, function
+) -> Iterator[tuple[VideoRecord, np.ndarray]]:
+    from scsampler_tf.scoring import video_saliency
+
     for video in videos:
         yield video, video_saliency(function, index, video, model.kind)
 
 
 def _classified(
-    index: FeatureIndex, videos: list[VideoRecord], model, workers: int, resize: int
+    index: FeatureIndex, videos: list[VideoRecord], model, function, workers: int, resize: int
 ) -> Iterator[tuple[VideoRecord, np.ndarray | UserError]]:
     """Dense classification; the groups of clips of one video arrive in order and are joined."""
-    from scsampler_tf.scoring import clip_probabilities, probability_function
+    from scsampler_tf.scoring import clip_probabilities
 
-    function = probability_function(model.network)
     size = model.network.input_shape[2]
     parts: list[np.ndarray] = []
     failed = None
@@ -166,30 +178,37 @@ def score_kind(
     )
 
 
+def networks(what: str, workdir: Workdir) -> list[tuple[str, Workdir]]:
+    """The networks that `what` names, each with the run in which its folder and table lie."""
+    from scsampler_tf.model_folder import is_finished
+
+    if what in KINDS:
+        return [(what, workdir)]
+    together = workdir.jointly()
+    found = [(kind, together) for kind in SAMPLERS if is_finished(together.model(kind))]
+    if what == "all":
+        found = [(kind, workdir) for kind in KINDS if is_finished(workdir.model(kind))] + found
+    if not found:
+        command = "scsampler_tf.train joint" if what == "joint" else "scsampler_tf.train"
+        raise UserError(f"{workdir.path}: no trained network; run python -m {command} first")
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m scsampler_tf.score", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("what", choices=(*KINDS, "all"), help="one network, or all that are trained")
+    parser.add_argument("what", choices=(*KINDS, "joint", "all"), help="one network, or all that are trained")
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
     def body():
-        from scsampler_tf.model_folder import is_finished
-
         workdir, config = run_config(args)
-        kinds = (
-            [args.what]
-            if args.what != "all"
-            else [kind for kind in KINDS if is_finished(workdir.model(kind))]
-        )
-        if not kinds:
-            raise UserError(f"{args.workdir}: no trained network; run python -m scsampler_tf.train first")
-        for kind in kinds:
-            table = score_kind(kind, workdir, config, args.workers)
+        for kind, place in networks(args.what, workdir):
+            table = score_kind(kind, place, config, args.workers)
             clips = sum(len(rows) for rows in table.values.values())
-            print(f"{workdir.table(kind)}: {len(table.values)} videos, {clips} clips")
+            print(f"{place.table(kind)}: {len(table.values)} videos, {clips} clips")
 
     return run_command(body)
 

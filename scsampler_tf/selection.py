@@ -9,10 +9,17 @@ Scores are ordered alike everywhere: higher first, of equal scores the earlier c
 is not a number counts as the lowest, and clips outside the mask come after all others.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
 LOWEST, HIGHEST = float(np.finfo("float32").min), float(np.finfo("float32").max)
+
+
+def check_k(k: int) -> None:
+    """Raises `ValueError` for a K below 1."""
+    if k < 1:
+        raise ValueError(f"k is {k}; at least one clip has to be chosen")
 
 
 def finite_scores(scores):
@@ -31,15 +38,21 @@ def clip_counts(mask):
     return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
 
 
+def stable_argsort(keys):
+    """Places `[V, L]` int32 that sort keys `[V, L]` upwards; of equal keys the earlier place first."""
+    # Keras promises no order of equal keys; all backends keep it but NumPy's.
+    if keras.config.backend() == "numpy" and not isinstance(keys, keras.KerasTensor):
+        return np.argsort(keys, axis=1, kind="stable").astype("int32")
+    return ops.cast(ops.argsort(keys, axis=1), "int32")
+
+
 def order(scores, mask):
     """The ranked list: clip indices int32 `[V, L]` from the most to the least salient.
 
     scores, mask: `[V, L]`. The clips outside the mask stand at the end.
     """
-    # Finite scores keep clips of the video apart from padding, which alone is infinite. Backends sort
-    # equal keys in the order of their indices, which is the promised tie rule.
-    keys = ops.where(ops.cast(mask, "bool"), -finite_scores(scores), float("inf"))
-    return ops.cast(ops.argsort(keys, axis=1), "int32")
+    # Finite scores keep clips of the video apart from padding, which alone is infinite.
+    return stable_argsort(ops.where(ops.cast(mask, "bool"), -finite_scores(scores), float("inf")))
 
 
 def ranks(scores, mask):
@@ -56,11 +69,10 @@ def top_k(scores, mask, k: int):
 
     scores, mask: `[V, L]`; k: Python int, may exceed L. Returns int32 `[V, K]`, padded with -1.
     """
-    if k < 1:
-        raise ValueError(f"k is {k}; at least one clip has to be chosen")
+    check_k(k)
     # Padding before the cut, because L may be unknown here; the reshape makes K a static dimension again.
     first = ops.reshape(ops.pad(order(scores, mask), [[0, 0], [0, k]])[:, :k], (-1, k))
-    return ops.where(clip_counts(mask) > np.arange(k, dtype="int32"), first, -1)
+    return ops.where(clip_counts(mask) > ops.arange(k, dtype="int32"), first, -1)
 
 
 def gather_clips(values, indices):
@@ -80,7 +92,7 @@ def chosen_mask(indices, length):
     length: L, an int or a scalar tensor. Memory is V * K * L booleans.
     """
     clips = ops.arange(length, dtype="int32")
-    return ops.any(ops.expand_dims(ops.cast(indices, "int32"), -1) == clips, axis=1)
+    return ops.any(ops.equal(ops.expand_dims(ops.cast(indices, "int32"), -1), clips), axis=1)
 
 
 def strided(mask, stride: int):
@@ -92,7 +104,7 @@ def strided(mask, stride: int):
         raise ValueError(f"stride is {stride}; 1 scores every clip, 2 every second one")
     mask = ops.cast(mask, "bool")
     position = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1
-    return ops.logical_and(mask, position % stride == 0)
+    return ops.logical_and(mask, ops.equal(position % stride, 0))
 
 
 def dense(mask):
@@ -152,6 +164,7 @@ def fit_empirical(true_scores, mask, k: int, bins: int = 20) -> np.ndarray:
     top-K clips within b / bins to (b + 1) / bins of a video's length; a clip i of L covers i / L to
     (i + 1) / L, and every video counts alike. Without a single clip the histogram is flat.
     """
+    check_k(k)
     mask = np.asarray(mask, bool)
     edges = np.arange(bins + 1) / bins
     total = np.zeros(bins)
@@ -192,8 +205,7 @@ def _rebinned(masses: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def _each_video(mask, k: int, choose) -> np.ndarray:
     """Applies `choose(row, count) -> positions` to each video's own clips and pads the answers."""
-    if k < 1:
-        raise ValueError(f"k is {k}; at least one clip has to be chosen")
+    check_k(k)
     mask = np.asarray(mask, bool)
     indices = np.full((len(mask), k), -1, "int32")
     for row, valid in enumerate(mask):

@@ -2,13 +2,13 @@
 
 A table is one .npz file a network in `WORKDIR/scores/`. Classifier tables hold class probabilities
 `[clips, C]` a video, sampler tables saliency `[clips]`; NaN marks a clip that the network could not
-see (no sound). The file also says which model and which settings it came from.
+see (no sound). The file also says which model and which settings it came from, and how long a clip took.
 """
 
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,16 @@ DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zi
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of one network: `values[video_id]` is `[clips]` or `[clips, C]` float32."""
+    """Scores of one network: `values[video_id]` is `[clips]` or `[clips, C]` float32.
+
+    `timing` is what `scoring.Timed.summary` says; it differs from run to run and is empty in tables of
+    which nothing was timed, so it is no part of `made_by`, by which tables are told apart.
+    """
 
     network: str
     values: dict[str, np.ndarray]
     made_by: dict
+    timing: dict = field(default_factory=dict)
 
     def of(self, video_ids: list[str]) -> list[np.ndarray]:
         """The scores of these videos, in this order; a missing one is an error."""
@@ -44,13 +49,14 @@ def save_table(table: ScoreTable, path: str | Path) -> None:
     rows = [table.values[name] for name in ids]
     lengths = np.array([len(row) for row in rows], np.int64)
     joined = np.concatenate(rows) if rows else np.zeros(0, np.float32)
+    about = {"network": table.network, "made_by": table.made_by, "timing": table.timing}
     with written_whole(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
             video_ids=np.array(ids, str),
             clips=lengths,
             values=joined.astype(np.float32),
-            about=np.array(json.dumps({"network": table.network, "made_by": table.made_by})),
+            about=np.array(json.dumps(about)),
         )
 
 
@@ -63,7 +69,7 @@ def load_table(path: str | Path) -> ScoreTable:
             ends = np.cumsum(data["clips"])
             rows = np.split(data["values"], ends[:-1]) if len(ends) else []
             values = dict(zip(data["video_ids"].tolist(), rows, strict=True))
-            return ScoreTable(about["network"], values, about["made_by"])
+            return ScoreTable(about["network"], values, about["made_by"], about.get("timing") or {})
     except FileNotFoundError:
         raise UserError(f"{path}: no such score table; make it with python -m scsampler_tf.score") from None
     except DAMAGE as error:

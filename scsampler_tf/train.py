@@ -1,7 +1,8 @@
-"""Trains the clip classifier or a sampler of a run.
+"""Trains the clip classifier or a sampler of a run, or fine-tunes its samplers together.
 
     python -m scsampler_tf.train classifier --workdir runs/mine
     python -m scsampler_tf.train sampler --kind audio --objective sal_rank --workdir runs/mine
+    python -m scsampler_tf.train joint --workdir runs/mine
 
 Settings come from the run's config.json (written by scsampler_tf.experiment, or here with --preset) and
 can be changed with --set part.key=value while a run has not begun. An interrupted training goes on with
@@ -14,7 +15,15 @@ import sys
 from pathlib import Path
 
 from pipelines.errors import UserError, run_command
-from scsampler_tf.config import OBJECTIVES, SAMPLERS, STRATEGIES, ExperimentConfig, preset, with_settings
+from scsampler_tf.config import (
+    OBJECTIVES,
+    SAMPLER_KINDS,
+    SAMPLERS,
+    STRATEGIES,
+    ExperimentConfig,
+    preset,
+    with_settings,
+)
 from scsampler_tf.workdir import Workdir, claim_workdir, open_workdir
 
 
@@ -28,10 +37,12 @@ def train(
     folder: Path | None = None,
     quiet: bool = False,
 ) -> Path:
-    """Trains the classifier (`what` = "classifier") or one of the samplers; returns its folder."""
+    """Trains the classifier (`what` = "classifier"), one of the samplers, or all of the run's trained ones
+    together ("joint"); returns its folder."""
     from scsampler_tf.runtime import make_strategy
     from scsampler_tf.tables import load_table
     from scsampler_tf.train_classifier import train_classifier
+    from scsampler_tf.train_joint import joint_config, train_joint
     from scsampler_tf.train_sampler import train_sampler
 
     index = workdir.index(config)
@@ -41,20 +52,15 @@ def train(
         train_classifier(
             index, config.classifier, folder, strategy=devices, seed=config.seed, workers=workers, quiet=quiet
         )
+        return folder
+    path = workdir.table("classifier")
+    table = load_table(path) if path.exists() else None
+    options = {"K": config.selection.K, "strategy": devices, "seed": config.seed, "quiet": quiet}
+    if what == "joint":
+        sources = {kind: workdir.model(kind) for kind in SAMPLERS}
+        train_joint(index, joint_config(config), table, folder, sources, **options)
     else:
-        path = workdir.table("classifier")
-        table = load_table(path) if path.exists() else None
-        train_sampler(
-            what,
-            index,
-            getattr(config, what),
-            table,
-            folder,
-            K=config.selection.K,
-            strategy=devices,
-            seed=config.seed,
-            quiet=quiet,
-        )
+        train_sampler(what, index, getattr(config, what), table, folder, **options)
     return folder
 
 
@@ -89,8 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m scsampler_tf.train", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("what", choices=("classifier", "sampler"))
-    parser.add_argument("--kind", choices=SAMPLERS, help="which sampler")
+    parser.add_argument("what", choices=("classifier", "sampler", "joint"))
+    parser.add_argument("--kind", choices=SAMPLER_KINDS, help="which sampler")
     parser.add_argument("--objective", choices=OBJECTIVES, help="what the sampler is trained for")
     parser.add_argument("--strategy", choices=STRATEGIES, help="one device, or all of them")
     parser.add_argument("--out", help="folder of the trained network (default WORKDIR/models/...)")
@@ -99,16 +105,18 @@ def main(argv: list[str] | None = None) -> int:
 
     def body():
         workdir, config = run_config(args)
-        what = "classifier"
+        what = args.what
         if args.what == "sampler":
             if not args.kind:
-                raise UserError("which sampler? give --kind md, rgb_r or audio")
+                raise UserError("which sampler? give --kind md, rgb_r, audio or iframe")
             what = args.kind
             if args.objective:
                 changed = dataclasses.replace(getattr(config, what), objective=args.objective)
                 config = dataclasses.replace(config, **{what: changed})
         elif args.kind or args.objective:
-            raise UserError("--kind and --objective belong to samplers; leave them out for the classifier")
+            raise UserError(
+                "--kind and --objective belong to samplers; leave them out for the classifier and joint"
+            )
         folder = train(
             what,
             workdir,

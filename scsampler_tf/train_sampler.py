@@ -1,4 +1,4 @@
-"""Training of a sampler (MD, RGB-R or audio) with AC, SAL-CL or SAL-RANK."""
+"""Training of a sampler (MD, RGB-R, I-frame or audio) with AC, SAL-CL or SAL-RANK."""
 
 import dataclasses
 from collections import Counter
@@ -11,9 +11,9 @@ from pipelines.datasets import sampler_videos
 from pipelines.errors import UserError
 from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
-from scsampler_tf.config import FIELDS, SamplerConfig
+from scsampler_tf.config import RECORD_FIELDS, SamplerConfig
 from scsampler_tf.cost import count
-from scsampler_tf.fitting import Fit, begin_with, run_fit, with_weights
+from scsampler_tf.fitting import Fit, begin_with, pretrained_layers, run_fit, with_weights
 from scsampler_tf.losses import SamplerLoss
 from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models.sampler import (
@@ -28,6 +28,8 @@ from scsampler_tf.models.transfer import InitialWeights, initial_weights, option
 from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import saliency_function, video_saliency
 from scsampler_tf.tables import ScoreTable
+
+WITHOUT_MOTION = ("audio", "iframe")
 
 
 def train_sampler(
@@ -76,7 +78,7 @@ def train_sampler(
     data = sampler_videos(
         index,
         videos,
-        FIELDS[kind],
+        RECORD_FIELDS[kind],
         _true_scores(index, videos, table),
         clips_per_video=config.clips_per_video,
         batch=batch,
@@ -97,10 +99,11 @@ def train_sampler(
                 "config": dataclasses.asdict(config),
                 "objective": config.objective,
                 "frames_per_clip": frames,
-                "motion": {} if kind == "audio" else Counter(video.policy for video in videos),
+                "motion": {} if kind in WITHOUT_MOTION else Counter(video.policy for video in videos),
                 "cost": dataclasses.asdict(count(network)),
                 **begun,
             },
+            pretrained=pretrained_layers(begun),
         ),
         config,
         folder,

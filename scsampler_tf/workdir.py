@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.errors import UserError
 from pipelines.files import make_folder, read_json, write_json
 from pipelines.index import FeatureIndex, load_index
-from scsampler_tf.config import ExperimentConfig, from_dict, to_dict
+from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,20 @@ class Workdir:
     def table(self, kind: str) -> Path:
         """Score table of the classifier or of a sampler."""
         return self.instead[kind][1] if kind in self.instead else self.path / "scores" / f"{kind}.npz"
+
+    def variant_model(self, name: str) -> Path:
+        """Folder of a sampler that `scsampler_tf.variants` trains."""
+        return self.path / "models" / "variants" / name
+
+    def variant_table(self, name: str) -> Path:
+        """Score table of such a sampler."""
+        return self.path / "scores" / "variants" / f"{name}.npz"
+
+    def jointly(self) -> "Workdir":
+        """The same run with the samplers as joint training has left them."""
+        models, tables = self.path / "models" / "joint", self.path / "scores" / "joint"
+        joint = {kind: (models / kind, tables / f"{kind}.npz") for kind in SAMPLERS}
+        return dataclasses.replace(self, instead={**self.instead, **joint})
 
     def with_network(self, kind: str, model: Path, table: Path) -> "Workdir":
         """The same run with another classifier or sampler, e.g. one that a search has trained."""

@@ -32,7 +32,7 @@ WITHOUT_TENSORFLOW = (
         "scsampler_tf.serving.client",
         "scsampler_tf.serving.server",
     ),
-    *("scsampler_tf.convert", "scsampler_tf.checkpoints"),
+    *("scsampler_tf.convert", "scsampler_tf.checkpoints", "scsampler_tf.variants"),
     *("scsampler_tf.train", "scsampler_tf.score", "scsampler_tf.evaluate", "scsampler_tf.export"),
     *("scsampler_tf.predict", "scsampler_tf.report", "scsampler_tf.experiment", "scsampler_tf.quickstart"),
 )

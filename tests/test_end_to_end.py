@@ -35,7 +35,8 @@ def test_one_command_does_everything(tiny_run):
         assert text in tiny_run.output
     names = {path.name for path in tiny_run.folder.iterdir()}
     assert {"config.json", "features", "models", "scores", "results.json", "report", "saved_models"} <= names
-    assert {path.name for path in (tiny_run.folder / "report").iterdir()} == {"main.md", "timeline.png"}
+    reports = {"main.json", "main.md", "main.png", "timeline.png"}
+    assert {path.name for path in (tiny_run.folder / "report").iterdir()} == reports
     assert not list(tiny_run.folder.rglob(".part-*"))
 
 

@@ -12,22 +12,24 @@ AC = "ac"
 
 
 def frame_shape(kind: str, settings: FeatureSettings) -> tuple[int, int, int]:
-    """Shape of one input of a sampler: MD `[g, g, 2]`, RGB-R `[s, s, 3]`, log-mel `[40, 200, 1]`."""
+    """Shape of one input of a sampler: MD `[g, g, 2]`, RGB-R `[s, s, 3]`, I-frame `[i, i, 3]`, log-mel
+    `[40, 200, 1]`."""
     return {
         "md": (settings.grid, settings.grid, 2),
         "rgb_r": (settings.residual_size, settings.residual_size, 3),
+        "iframe": (settings.iframe_size, settings.iframe_size, 3),
         "audio": (MEL_BINS, MEL_FRAMES, 1),
     }[kind]
 
 
 def input_kind(kind: str) -> str:
     """What `create` calls the input of a sampler."""
-    return "log_mel" if kind == "audio" else kind
+    return {"audio": "log_mel", "iframe": "rgb"}.get(kind, kind)
 
 
 def frames_per_clip(kind: str, settings: FeatureSettings) -> int:
-    """P, how many frames of a clip the sampler looks at; one window for sound."""
-    return {"md": settings.md_cells, "rgb_r": settings.residual_cells, "audio": 1}[kind]
+    """P, how many frames of a clip the sampler looks at; one window for sound, one I-frame."""
+    return {"md": settings.md_cells, "rgb_r": settings.residual_cells, "iframe": 1, "audio": 1}[kind]
 
 
 def frame_network(

@@ -90,6 +90,34 @@ def test_clips_without_sound_do_not_count(index):
     assert counted == {0: set(range(10)), 1: set(range(3)), 2: set(), 3: set(range(5))}
 
 
+def test_several_fields_are_those_of_the_same_clips(index):
+    together = batches(index, ("md", "log_mel"), 12)
+    assert set(together[0][0]) == {"md_frames", "md_mask", "log_mel_frames", "log_mel_mask"}
+    alone = {field: batches(index, field, 12) for field in ("md", "log_mel")}
+    silent = 0
+    for number, (inputs, target) in enumerate(together):
+        counts = [alone[field][number][1][..., 2] for field in alone]
+        for field, known in alone.items():
+            expected, own = known[number]
+            np.testing.assert_array_equal(inputs[f"{field}_frames"], expected["frames"])
+            np.testing.assert_array_equal(inputs[f"{field}_mask"], expected["frame_mask"])
+            np.testing.assert_array_equal(target[..., :2], own[..., :2])
+        np.testing.assert_array_equal(target[..., 2], np.maximum(*counts))
+        silent += (counts[0] > counts[1]).sum()
+    assert silent  # clips that are seen though not heard count
+
+
+def test_several_fields_have_known_shapes(index):
+    data = sampler_videos(
+        index, index.videos, tuple(SHAPES), scores(index), clips_per_video=N, batch=2, seed=0
+    )
+    inputs, target = data.element_spec
+    for field, shape in SHAPES.items():
+        assert inputs[f"{field}_frames"].shape == (2, N, *shape)
+        assert inputs[f"{field}_mask"].shape == (2, N, shape[0])
+    assert target.shape == (2, N, 3)
+
+
 def test_the_seed_decides_what_is_drawn(index):
     def draws(seed):
         return [target for _, target in batches(index, "md", 6, seed)]

@@ -92,3 +92,17 @@ def test_in_a_graph_every_size_of_batch_has_the_same_shape(kind):
 def test_an_unknown_kind():
     with pytest.raises(ValueError, match="no sampler reads 'iframes'"):
         unpack_features("iframes", tf.constant([b""]), SETTINGS)
+
+
+def test_an_i_frame_is_a_clips_only_frame():
+    size = SETTINGS.iframe_size
+    rng = np.random.default_rng(0)
+    # Blocks of 8x8 in one colour survive JPEG.
+    picture = rng.integers(0, 255, (size // 8, size // 8, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+    packed = pack_strip(picture[None], 90)
+    values, mask = unpack_features("iframe", tf.constant([packed, b""]), SETTINGS)
+    assert values.shape == (2, 1, size, size, 3)
+    assert values.dtype == tf.float32
+    assert mask.numpy().tolist() == [[True], [False]]
+    assert np.abs(values.numpy()[0, 0] - unpack_strip(packed, size)[0]).max() <= 3
+    assert not values.numpy()[1].any()

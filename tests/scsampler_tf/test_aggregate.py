@@ -39,6 +39,16 @@ def test_bootstrap_interval_follows_the_binomial_spread():
     assert low < narrow[0] < 0.75 < narrow[1] < high
 
 
+def test_bootstrap_interval_is_the_same_however_many_draws_are_held_at_once(monkeypatch):
+    values = np.random.default_rng(0).random(37)
+    whole = aggregate.bootstrap_interval(values, seed=2, samples=101)
+    monkeypatch.setattr(aggregate, "AT_ONCE", 37 * 8)
+    assert aggregate.bootstrap_interval(values, seed=2, samples=101) == whole
+    generator = np.random.default_rng(2)
+    one_by_one = [generator.choice(values, 37).mean() for _ in range(101)]
+    assert whole == pytest.approx(np.quantile(one_by_one, [0.025, 0.975]))
+
+
 def test_bootstrap_interval_takes_differences():
     low, high = aggregate.bootstrap_interval(np.array([1, 0, -1, 0] * 20), seed=0, samples=500)
     assert -0.3 < low < 0 < high < 0.3

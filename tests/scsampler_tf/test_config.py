@@ -63,6 +63,14 @@ def test_what_is_not_given_comes_from_the_base():
         ({"selection": {"fusion": "mean"}}, "selection.fusion: 'mean' is none of visual, audio"),
         ({"md": {"objective": "sal"}}, "md.objective: 'sal' is none of ac, sal_cl, sal_rank"),
         ({"md": {"margin": -0.1}}, "md.margin: -0.1 is negative"),
+        ({"md": {"rank_form": "loose"}}, "md.rank_form: 'loose' is none of standard, printed"),
+        ({"iframe": {"objective": "sal"}}, "iframe.objective: 'sal' is none of ac, sal_cl, sal_rank"),
+        ({"iframe": {"features": "fc1"}}, "iframe.features: 'fc1' is for audio alone"),
+        ({"classifier": {"schedule": "x"}}, "classifier.schedule: 'x' is none of cosine, step, plateau"),
+        ({"audio": {"schedule": "x"}}, "audio.schedule: 'x' is none of cosine, step, plateau"),
+        ({"audio": {"step_epochs": 0}}, "audio.step_epochs: 0 is not positive"),
+        ({"audio": {"pretrained_rate": 0}}, "audio.pretrained_rate: 0.0 is not positive"),
+        ({"audio": {"pretrained_rate": 2}}, "audio.pretrained_rate: 2.0 is above 1"),
         ({"md": {"margin": float("inf")}}, "md.margin: inf is not a finite number"),
         ({"md": {"ktr_fraction": 0.0}}, "md.ktr_fraction: 0.0 is not within"),
         ({"audio": {"dropout": 1.0}}, "audio.dropout: 1.0 is not within"),
@@ -132,3 +140,12 @@ def test_mistakes_of_a_command_line(settings, message):
 def test_a_configuration_is_checked_where_it_is_made():
     with pytest.raises(UserError, match=r"md\.batch: -1 is not positive"):
         ExperimentConfig(md=SamplerConfig(batch=-1))
+
+
+def test_a_run_too_old_to_know_of_i_frames_takes_the_settings_of_the_residuals():
+    values = to_dict(small())
+    del values["iframe"]
+    assert from_dict(values) == small()
+    values["rgb_r"]["epochs"] = 3
+    assert from_dict(values).iframe.epochs == 3
+    assert from_dict({"rgb_r": {"epochs": 4}}, small()).iframe == small().iframe

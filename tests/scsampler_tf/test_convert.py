@@ -95,7 +95,10 @@ def test_options_of_the_network(run):
         (("--layout", "caffe"), "layout 'caffe' is none of torchvision"),
         (("--set", "pixels"), "--set pixels: write it as KEY=VALUE"),
         (("--set", "depth=3"), "unknown option 'depth'"),
-        (("--set", "pixels=ultra"), "pixels 'ultra' is none of kinetics, imagenet, pytorchvideo, signed, unit"),
+        (
+            ("--set", "pixels=ultra"),
+            "pixels 'ultra' is none of kinetics, imagenet, pytorchvideo, signed, unit",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(run, arguments, message):

@@ -1,11 +1,15 @@
 import json
+import shutil
 
 import pytest
+from PIL import Image
 
 from pipelines.errors import UserError
 from scsampler_tf.evaluate import evaluate, main, markdown, network_costs
+from scsampler_tf.experiments.catalogue import TABLES
 from scsampler_tf.workdir import open_workdir
 
+FROM_SCORES = ("main", "combinations", "sweep-k", "sweep-kprime", "stride", "localisation")
 METHODS = ["random", "uniform", "empirical", "dense", "visual", "audio", "union_list", "oracle"]
 
 
@@ -16,6 +20,7 @@ def results(tiny_run):
 
 def test_the_eight_methods_with_their_numbers(tiny_run, results):
     written = json.loads((tiny_run.folder / "results.json").read_text())
+    assert len(results["comparisons"]) == 3 * 3
     for values in (results, written):
         assert list(values["main"]) == METHODS
         for row in values["main"].values():
@@ -51,6 +56,7 @@ def test_the_markdown_has_a_line_for_every_method(results):
     ]
     assert len({line.count("|") for line in lines[:10]}) == 1
     assert "3 videos of split test (2 with sound, 0 files refused), K=3, K'=2" in lines[-1]
+    assert "networks alone on" in lines[-1]
     plain = {
         name: {k: v for k, v in row.items() if k != "localisation"} for name, row in results["main"].items()
     }
@@ -61,10 +67,67 @@ def test_the_command(tiny_run, tmp_path, capsys):
     assert main(["--workdir", str(tiny_run.folder), "--draws", "5"]) == 0
     out = capsys.readouterr().out
     assert "| SCSampler, visual |" in out
-    assert (tiny_run.folder / "report" / "main.md").read_text() in out
+    written = (tiny_run.folder / "report" / "main.md").read_text()
+    ours, published = written.split("\n## Published numbers")
+    assert ours in out
+    assert "Paper, table 1: Sports1M" in published
+    assert "table 1" not in out
     assert main(["--workdir", str(tmp_path / "typo")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def copied(tiny_run, tmp_path):
+    """A run of its own, without networks' weights, that a test may write to."""
+    ignore = shutil.ignore_patterns("*.keras", "saved_models", "shards", "report")
+    return shutil.copytree(tiny_run.folder, tmp_path / "run", ignore=ignore)
+
+
+def test_all_tables_as_data_text_and_picture(copied, capsys):
+    assert main(["all", "--workdir", str(copied), "--draws", "2"]) == 0
+    lacking = capsys.readouterr().out.partition("not made:\n")[2]
+    assert not [name for name in FROM_SCORES if f"{name}: " in lacking]
+    names = {f"{name}{suffix}" for name in FROM_SCORES for suffix in (".json", ".md", ".png")}
+    assert {path.name for path in (copied / "report").iterdir()} == names
+    for name in FROM_SCORES:
+        assert json.loads((copied / "report" / f"{name}.json").read_text())["name"] == name
+        with Image.open(copied / "report" / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+    results = json.loads((copied / "results.json").read_text())
+    table = json.loads((copied / "report" / "main.json").read_text())
+    assert table["sections"][1]["rows"] == results["comparisons"]
+    dense = results["main"]["dense"]
+    seconds = results["used"]["timing"]["classifier"]["seconds_per_clip"]
+    assert dense["seconds_per_video"] == pytest.approx(6 * seconds)
+
+
+def test_what_a_run_does_not_allow_is_listed(copied, capsys):
+    (copied / "scores" / "audio.npz").unlink()
+    assert main(["all", "--workdir", str(copied), "--draws", "1", "--split", "val"]) == 0
+    out = capsys.readouterr().out
+    assert out.split("not made:\n")[1].count("no scores of a sampler audio") == 2
+    assert (copied / "report" / "sweep-k-val.png").exists()
+    assert not (copied / "report" / "combinations-val.json").exists()
+    assert main(["combinations", "--workdir", str(copied)]) == 2
+    err = capsys.readouterr().err
+    assert "python -m scsampler_tf.score audio" in err
+    assert err.count("\n") == 1
+
+
+def test_mistakes_are_one_sentence(copied, capsys):
+    run = ["--workdir", str(copied)]
+    assert main(["main", *run, "--draws", "0"]) == 2
+    assert "--draws 0: give 1 or more" in capsys.readouterr().err
+    (copied / "scores" / "classifier.npz").unlink()
+    for name in TABLES:
+        assert main([name, *run]) == 2
+        err = capsys.readouterr().err
+        assert "no such score table; make it with python -m scsampler_tf.score" in err
+        assert err.count("\n") == 1
+    with pytest.raises(SystemExit):
+        main(["table-9", *run])
+    assert "sweep-k" in capsys.readouterr().err
 
 
 def test_settings_can_be_changed_for_one_table(tiny_run):

@@ -6,7 +6,7 @@ import pytest
 from pipelines.errors import UserError
 from pipelines.index import FeatureIndex
 from pipelines.settings import FeatureSettings
-from scsampler_tf.evaluation_set import clips_in_action, evaluation_set
+from scsampler_tf.evaluation_set import annotated, clips_in_action, evaluation_set
 from scsampler_tf.tables import ScoreTable
 from tests.scsampler_tf.records import record
 
@@ -77,3 +77,18 @@ def test_annotation_counts_only_where_all_videos_have_it():
     )
     one = index_of(record("x", frames=30, segments=segments), record("y", frames=10))
     assert evaluation_set(one, tables(), "test").in_action is None
+
+
+def test_the_annotated_videos_alone():
+    """The second of two videos, which is shorter and has sound."""
+    index = index_of(record("x", "b", frames=30), record("y", frames=10, segments=[[0.2, 0.8]]))
+    data = evaluation_set(index, tables(audio={"x": [NAN] * 3, "y": [0.4]}), "test")
+    found = annotated(data, index.settings.span)
+    assert [video.video_id for video in found.videos] == ["y"]
+    np.testing.assert_array_equal(found.in_action, [[True, False, False]])
+    np.testing.assert_array_equal(found.mask, [[True, False, False]])
+    np.testing.assert_array_equal(found.has_audio, [[True, False, False]])
+    np.testing.assert_array_equal(found.labels, [0])
+    np.testing.assert_allclose(found.audio, [[0.4, 0, 0]])
+    assert found.visual is None
+    assert annotated(evaluation_set(index_of(VIDEOS[0]), tables(), "test"), 10) is None

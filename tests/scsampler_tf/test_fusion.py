@@ -109,11 +109,12 @@ def test_wrong_settings_are_refused():
 
 
 def example(seed):
-    """One video with ties, silent clips and padding: scores, masks `[1, L]` and K."""
+    """One video with ties, silent clips, padding or a stride: scores, masks `[1, L]` and K."""
     generator = np.random.default_rng(seed)
     clips = generator.integers(1, 14)
     visual, audio = generator.integers(0, 6, (2, 1, clips)).astype("float32") / 6
     mask = np.arange(clips)[None] < generator.integers(1, clips + 1)
+    mask = np.asarray(selection.strided(mask, int(generator.choice([1, 1, 2, 3]))))
     has_audio = generator.random((1, clips)) < generator.choice([0.0, 0.6, 1.0])
     return visual, audio, mask, has_audio, int(generator.integers(1, mask.sum() + 1))
 
@@ -170,6 +171,55 @@ def test_convex_list_equals_the_papers_words(seed, alpha):
         return percent * by_eye.index(clip) + (100 - percent) * by_ear.index(clip), clip
 
     assert chosen("convex_list", case, alpha=alpha) == sorted(by_eye, key=position)[: case[4]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), alpha=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+def test_convex_score_and_joint_equal_the_papers_words(seed, alpha):
+    # Scores in eighths and such alphas are exact, so the mixed scores tie where the sums do.
+    visual, audio, mask, has_audio, k = example(seed)
+    visual, audio = np.round(visual * 6) / 8, np.round(audio * 6) / 8
+    clips = np.flatnonzero(mask[0]).tolist()
+    lowest = min((audio[0, clip] for clip in clips if has_audio[0, clip]), default=None)
+
+    def mixed(clip, alpha):
+        heard = audio[0, clip] if has_audio[0, clip] else lowest
+        return visual[0, clip] if lowest is None else alpha * visual[0, clip] + (1 - alpha) * heard
+
+    case = (visual, audio, mask, has_audio, k)
+    for scheme, weight in (("convex_score", alpha), ("joint", 0.5)):
+        expected = sorted(clips, key=lambda clip, weight=weight: (-mixed(clip, weight), clip))[:k]
+        assert chosen(scheme, case, alpha=alpha) == expected
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6))
+def test_single_samplers_equal_their_lists(seed):
+    case = example(seed)
+    by_eye, by_ear = two_lists(*case[:4])
+    assert chosen("visual", case) == by_eye[: case[4]]
+    assert chosen("audio", case) == by_ear[: case[4]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), scheme=st.sampled_from(fusion.SCHEMES), k_prime=st.integers(0, 8))
+def test_all_clips_are_listed_once_and_fewer_are_the_first_of_more(seed, scheme, k_prime):
+    visual, audio, mask, has_audio, k = example(seed)
+    clips = np.flatnonzero(mask[0]).tolist()
+    case = (visual, audio, mask, has_audio)
+    everything = chosen(scheme, (*case, len(clips)), k_prime=k_prime)
+    assert sorted(everything) == clips
+    assert chosen(scheme, (*case, k), k_prime=k_prime) == everything[:k]
+    more = chosen(scheme, (*case, len(clips) + 3), k_prime=k_prime)  # L < K
+    assert more == [*everything, -1, -1, -1]
+
+
+@pytest.mark.parametrize("scheme", fusion.SCHEMES)
+def test_equal_scores_keep_the_order_of_time(scheme):
+    same = np.full((1, 30), 0.5, "float32")
+    everything = np.ones((1, 30), bool)
+    scores = fuse(scheme, same, same, everything, alpha=0.3, k_prime=4)
+    assert list(np.asarray(selection.top_k(scores, everything, 30))[0]) == list(range(30))
 
 
 @settings(deadline=None, max_examples=30)

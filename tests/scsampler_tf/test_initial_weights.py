@@ -141,3 +141,24 @@ def test_motion_begins_with_weights_for_pictures(run, tmp_path):
     assert begun["adapted"] == {"stem_conv": "3 input channels to 2", "logits": "2 of 3 classes"}
     assert begun["fresh"] == {}
     assert trained.network.get_layer("stem_conv").kernel.shape == (7, 7, 2, 16)
+
+
+def test_layers_that_begin_with_weights_may_learn_more_slowly(run, tmp_path):
+    """On two devices, with a rate so small that only what is fresh can be seen to move."""
+    stored = network_file(tmp_path / "sound.keras", *SOUND)
+    options = {"learning_rate": 0.1, "pretrained_rate": 1e-9, "schedule": "plateau", "warmup_epochs": 0}
+    weights = {"weights": str(tmp_path / "sound.keras")}
+    train("audio", run, tmp_path / "slow", strategy="mirrored", **weights, **options)
+    slow = load_model(tmp_path / "slow").network
+    train("audio", run, tmp_path / "fast", **weights, **{**options, "pretrained_rate": 1.0})
+    fast = load_model(tmp_path / "fast").network
+
+    fresh = create("vgg_audio_small", num_classes=1, input_shape=SOUND[2], inputs="log_mel", seed=0)
+
+    def moved(network, layer, begun):
+        before, after = (each.get_layer(layer).kernel.numpy() for each in (begun, network))
+        return np.abs(after - before).max()
+
+    assert moved(slow, "conv4_2", stored) < 1e-6
+    assert moved(fast, "conv4_2", stored) > 1e-2
+    assert moved(slow, "logits", fresh) > 1e-2

@@ -54,3 +54,13 @@ def test_clips_that_do_not_count_change_nothing(objective):
     assert loss(objective, changed, targets) == pytest.approx(loss(objective, predictions), abs=1e-6)
     nothing = TARGETS * np.float32([1, 1, 0])
     assert loss(objective, predictions, nothing) == 0
+
+
+def test_the_ranking_loss_as_it_is_printed():
+    predictions = np.float32([[0.5, 0.4, 0.0], [0.5, 0.5, 0.5]])
+    targets = TARGETS.copy()
+    targets[1, :, 2] = 0
+    # Printed: (1, 0) asks for s_1 + 0.2 <= s_0, the other order for s_0 - s_1 + 0.2 >= 0 alone.
+    printed = SamplerLoss(dataclasses.replace(CONFIG, objective="sal_rank", rank_form="printed"))
+    assert float(printed(targets, predictions)) == pytest.approx((0 + 0.1) / 2 / 2, abs=1e-6)
+    assert loss("sal_rank", predictions, targets) == pytest.approx(0.1 / 2, abs=1e-6)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from scsampler_tf import methods
 from scsampler_tf.config import SelectionConfig
 from scsampler_tf.cost import Sampler
 from scsampler_tf.methods import Costs, main_table, saliency_choice
+from scsampler_tf.selection import random_clips
 from tests.scsampler_tf.records import two_class_set
 
 NAN = np.nan
@@ -161,12 +163,38 @@ def test_a_missing_sampler_leaves_its_rows_out():
     assert right(rows["audio"]) == [0, 1, 0, 1]
 
 
+def test_other_networks_of_sight_cost_where_the_visual_ones_do():
+    """An I-frame network of 0.4 GFLOPs a clip beside the others."""
+    rows = table(videos(), costs=Costs(2e9, {**COSTS.samplers, "iframe": Sampler(4e8)}), draws=1)
+    assert rows["visual"].gflops_per_video == pytest.approx(0.9 * LENGTH + 2 * CLIPS)
+    assert rows["audio"].gflops_per_video == pytest.approx((0.1 * (4 + 3 + 1) + 0.9 * 2) / 4 + 2 * CLIPS)
+
+
+def test_seconds_are_counted_as_gflops_are():
+    seconds = {"classifier": 4.0, "md": 0.25, "rgb_r": 0.5, "audio": 1.0}
+    rows = table(videos(), costs=Costs(COSTS.classifier, COSTS.samplers, seconds), draws=1)
+    assert rows["dense"].seconds_per_video == 4 * LENGTH
+    assert rows["visual"].to_dict()["seconds_per_video"] == pytest.approx(0.75 * LENGTH + 4 * CLIPS)
+    assert rows["visual"].gflops_per_video == pytest.approx(0.5 * LENGTH + 2 * CLIPS)
+
+
 def test_without_annotation_there_is_no_localisation():
     row = table(videos(action=None), draws=1)["visual"]
     assert (row.precision, row.recall) == (None, None)
     assert set(row.to_dict()) == {"accuracy", "accuracy_ci", "clips_per_video", "gflops_per_video"}
     annotated = table(videos(), draws=1)["visual"].to_dict()
     assert set(annotated["localisation"]) == {"precision", "recall"}
+
+
+@pytest.mark.parametrize("held", [0, 1000])
+def test_random_clips_are_drawn_alike_whether_they_are_held_or_not(monkeypatch, held):
+    monkeypatch.setattr(methods, "HELD_NUMBERS", held)
+    data = videos()
+    bench = methods.Bench(data, None, COSTS, seed=5, draws=20)
+    for clips in (1, 2, 3, 9):
+        drawn = [methods.chosen_clips(data, random_clips(data.mask, clips, 5 + draw)) for draw in range(20)]
+        expected = np.mean([methods.is_right(data, each) for each in drawn], axis=0)
+        np.testing.assert_array_equal(bench.random(clips).correct, expected)
 
 
 def test_the_same_seed_gives_the_same_table():

@@ -8,6 +8,7 @@ from pipelines.errors import UserError, VideoError
 from pipelines.index import load_index
 from pipelines.workers import WorkerCrash
 from scsampler_tf import score as score_module
+from scsampler_tf import scoring
 from scsampler_tf.config import tiny
 from scsampler_tf.model_folder import load_model
 from scsampler_tf.score import main, score
@@ -44,6 +45,29 @@ def test_every_clip_of_every_video_is_scored(tiny_run, index):
     assert all(np.allclose(rows.sum(1), 1, atol=1e-5) for rows in table.values.values())
 
 
+def test_what_a_clip_took_is_noted_beside_the_scores(tiny_run):
+    for kind in ("classifier", "md", "rgb_r", "audio"):
+        table = load_table(tiny_run.folder / "scores" / f"{kind}.npz")
+        assert 0 < table.timing["seconds_per_clip"] < 60
+        # All but those of the first call, a video's.
+        assert table.timing["clips"] == (len(table.values) - 1) * CLIPS
+        assert "CPU cores" in table.timing["device"]
+        assert "seconds" not in str(table.made_by)
+
+
+def test_the_first_call_of_a_timed_function_is_left_out(monkeypatch):
+    clock = iter([0, 10, 20, 22, 30, 33, 40, 40.5])
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: next(clock))
+    timed = scoring.Timed(lambda clips: clips * 2)
+    np.testing.assert_array_equal(timed(np.arange(4)), [0, 2, 4, 6])
+    assert timed.summary() == {}
+    for clips in (4, 4, 1):
+        timed(np.arange(clips))
+    # 2 s and 3 s for 4 clips, 0.5 s for one: the median of 0.5, 0.75 and 0.5.
+    summary = timed.summary()
+    assert (summary["seconds_per_clip"], summary["clips"]) == (0.5, 9)
+
+
 def test_motion_that_the_sampler_has_not_met_is_remarked(tiny_run, index, tmp_path, capsys):
     videos = [dataclasses.replace(video, policy="transcode") for video in index.videos[:2]]
     score_md(dataclasses.replace(index, videos=[*videos, *index.videos[2:]]), tiny_run, tmp_path / "md.npz")
@@ -75,7 +99,7 @@ def test_an_interrupted_scoring_goes_on_where_it_stopped(tiny_run, index, tmp_pa
     monkeypatch.setattr(
         score_module,
         "_sampled",
-        lambda index, videos, model: seen.extend(videos) or sampled(index, videos, model),
+        lambda index, videos, *network: seen.extend(videos) or sampled(index, videos, *network),
     )
     same(score_md(index, tiny_run, tmp_path / "md.npz"), whole)
     assert [video.video_id for video in seen] == names[-2:]

@@ -58,6 +58,31 @@ def test_top_k_and_ranks_equal_sorting(seed, k):
     np.testing.assert_array_equal(chosen, mask & (np.asarray(selection.ranks(scores, mask)) < k))
 
 
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 40), stride=st.integers(1, 5))
+def test_padding_and_a_stride_change_nothing_else(seed, k, stride):
+    scores, mask = scores_and_mask(seed)
+    padding = [[1, 1], [0, 5]]
+    padded = selection.top_k(np.pad(scores, padding, constant_values=9), np.pad(mask, padding), k)
+    np.testing.assert_array_equal(np.asarray(padded)[1:-1], selection.top_k(scores, mask, k))
+    # Every N-th clip of the video in plain Python, then the best K of those.
+    looked_at = np.zeros_like(mask)
+    for row, keep in zip(looked_at, mask, strict=True):
+        row[np.flatnonzero(keep)[::stride]] = True
+    np.testing.assert_array_equal(selection.strided(mask, stride), looked_at)
+    chosen = selection.top_k(scores, selection.strided(mask, stride), k)
+    np.testing.assert_array_equal(chosen, brute_top_k(scores, looked_at, k))
+
+
+def test_equal_scores_keep_the_order_of_time():
+    for value in (0.5, NAN, INF, -INF, -0.0):
+        scores = np.full((1, 60), value, "float32")
+        found = selection.top_k(scores, np.ones((1, 60), bool), 60)
+        np.testing.assert_array_equal(found, [np.arange(60)])
+    zeros = np.array([[0.0, -0.0, 0.0, -0.0]], "float32")
+    np.testing.assert_array_equal(selection.order(zeros, zeros == 0), [[0, 1, 2, 3]])
+
+
 def test_ranks_are_positions_in_the_list():
     scores = np.array([[0.2, 0.9, 0.2, 0.5]] * 3, "float32")
     mask = np.array([[True] * 4, [True, False, True, True], [False] * 4])
@@ -107,110 +132,16 @@ def test_oracle_takes_the_clips_with_the_best_true_class_score():
     np.testing.assert_array_equal(selection.oracle_clips(class_scores, [0, 1], mask, 2), [[0, 2], [1, 2]])
 
 
-@pytest.mark.parametrize(
-    ("count", "k", "expected"),
-    [
-        (10, 4, [0, 3, 6, 9]),
-        (9, 3, [0, 4, 8]),
-        (6, 3, [0, 3, 5]),  # 2.5 goes to the later clip
-        (10, 2, [0, 9]),
-        (9, 1, [4]),
-        (10, 1, [4]),  # of two middle clips the earlier
-        (3, 5, [0, 1, 2, -1, -1]),
-        (1, 2, [0, -1]),
-        (0, 2, [-1, -1]),
-    ],
-)
-def test_uniform_by_hand(count, k, expected):
-    mask = np.arange(12)[None] < count
-    np.testing.assert_array_equal(selection.uniform_clips(mask, k), [expected])
-
-
-@settings(deadline=None, max_examples=100)
-@given(count=st.integers(1, 200), k=st.integers(2, 40))
-def test_uniform_spaces_evenly_from_the_first_to_the_last_clip(count, k):
-    chosen = selection.uniform_clips(np.ones((1, count), bool), k)[0]
-    chosen = chosen[chosen >= 0]
-    assert len(set(chosen)) == len(chosen) == min(k, count)
-    assert chosen[-1] == count - 1
-    assert chosen[0] == 0 or count == 1
-    if len(chosen) > 1:
-        exact = np.arange(len(chosen)) * (count - 1) / (len(chosen) - 1)
-        assert np.abs(chosen - exact).max() <= 0.5 + 1e-9
-        assert np.ptp(np.diff(chosen)) <= 1
-
-
-def test_random_draws_different_valid_clips_by_seed():
-    mask = prefix_mask(50, 3, 0)
-    drawn = selection.random_clips(mask, 5, seed=1)
-    assert drawn.dtype == np.int32
-    assert len(set(drawn[0])) == 5
-    assert sorted(drawn[1]) == [-1, -1, 0, 1, 2]
-    np.testing.assert_array_equal(drawn[1, 3:], [-1, -1])
-    np.testing.assert_array_equal(drawn[2], [-1] * 5)
-    np.testing.assert_array_equal(drawn, selection.random_clips(mask, 5, seed=1))
-    assert (drawn[0] != selection.random_clips(mask, 5, seed=2)[0]).any()
-    # Neither padding nor K changes what is drawn first.
-    np.testing.assert_array_equal(drawn, selection.random_clips(np.pad(mask, [[0, 0], [0, 9]]), 5, seed=1))
-    np.testing.assert_array_equal(drawn[:, :2], selection.random_clips(mask, 2, seed=1))
-
-
-def test_random_draws_every_clip_equally_often():
-    drawn = selection.random_clips(np.ones((3000, 5), bool), 2, seed=0)
-    share = np.bincount(drawn.ravel(), minlength=5) / 3000
-    np.testing.assert_allclose(share, 2 / 5, atol=0.04)
-
-
-def test_baselines_choose_only_inside_any_mask():
-    mask = np.array([[False, True, False, True, True, False]])
-    assert list(selection.uniform_clips(mask, 2)[0]) == [1, 4]
-    assert sorted(selection.random_clips(mask, 9, 0)[0][:3]) == [1, 3, 4]
-    assert sorted(selection.empirical_clips([1.0], mask, 9, 0)[0][:3]) == [1, 3, 4]
-
-
-def test_fit_empirical_spreads_each_oracle_clip_over_its_stretch():
-    # Video of 4 clips, oracle the last; video of 2 clips, oracle the first, which is half of the video.
-    true_scores = np.array([[0.1, 0.2, 0.3, 0.9], [0.8, 0.1, NAN, NAN]], "float32")
-    mask = prefix_mask(4, 2)
-    np.testing.assert_allclose(
-        selection.fit_empirical(true_scores, mask, 1, bins=4), [0.25, 0.25, 0, 0.5], atol=1e-12
-    )
-    # Fewer clips than K: all of them, the video still counts once.
-    np.testing.assert_allclose(
-        selection.fit_empirical(true_scores, mask, 3, bins=2),
-        [(1 / 3 + 1 / 2) / 2, (2 / 3 + 1 / 2) / 2],
-    )
-
-
-def test_fit_empirical_without_clips_is_flat():
-    histogram = selection.fit_empirical(np.zeros((2, 3)), np.zeros((2, 3), bool), 2, bins=4)
-    np.testing.assert_array_equal(histogram, [0.25] * 4)
-
-
-def test_empirical_draws_from_the_histogram():
-    # All mass in the second quarter: of 8 clips these are clips 2 and 3, then by chance the others.
-    drawn = selection.empirical_clips([0, 1, 0, 0], np.ones((200, 8), bool), 4, seed=0)
-    assert {tuple(sorted(row)) for row in drawn[:, :2]} == {(2, 3)}
-    assert set(drawn[:, 2:].ravel()) == {0, 1, 4, 5, 6, 7}
-    assert all(len(set(row)) == 4 for row in drawn)
-    np.testing.assert_array_equal(
-        drawn, selection.empirical_clips([0, 1, 0, 0], np.ones((200, 8), bool), 4, seed=0)
-    )
-
-
-def test_empirical_probabilities_without_replacement():
-    drawn = selection.empirical_clips([0.6, 0.3, 0.1], np.ones((4000, 3), bool), 2, seed=0)
-    first = np.bincount(drawn[:, 0], minlength=3) / 4000
-    np.testing.assert_allclose(first, [0.6, 0.3, 0.1], atol=0.03)
-    after_zero = drawn[drawn[:, 0] == 0, 1]
-    assert (after_zero == 1).mean() == pytest.approx(0.3 / (0.3 + 0.1), abs=0.03)
-
-
-def test_baselines_refuse_no_clips():
-    with pytest.raises(ValueError, match="k is 0"):
-        selection.random_clips(RAGGED, 0, 1)
-    with pytest.raises(ValueError, match="k is 0"):
-        selection.uniform_clips(RAGGED, 0)
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 12))
+def test_the_oracle_equals_the_papers_words(seed, k):
+    generator = np.random.default_rng(seed)
+    _, mask = scores_and_mask(seed)
+    class_scores = generator.integers(0, 4, (*mask.shape, 3)).astype("float32") / 4
+    labels = generator.integers(0, 3, len(mask))
+    own = [scores[:, label] for scores, label in zip(class_scores, labels, strict=True)]
+    found = selection.oracle_clips(class_scores, labels, mask, k)
+    np.testing.assert_array_equal(found, brute_top_k(own, mask, k))
 
 
 def every_choice(scores, mask, class_scores):
@@ -260,3 +191,11 @@ def test_top_k_builds_a_functional_model():
     model = keras.Model([scores, mask], indices)
     values = np.array([[0.1, 0.7, 0.3, 0.7]] * 3, "float32")
     np.testing.assert_array_equal(model([values, RAGGED]), selection.top_k(values, RAGGED, 3))
+
+
+def test_masks_build_functional_models():
+    mask, indices = keras.Input((5,), dtype="bool"), keras.Input((2,), dtype="int32")
+    model = keras.Model([mask, indices], [selection.strided(mask, 2), selection.chosen_mask(indices, 5)])
+    looked_at, chosen = model([np.ones((1, 5), bool), np.array([[3, -1]])])
+    np.testing.assert_array_equal(looked_at, [[True, False, True, False, True]])
+    np.testing.assert_array_equal(chosen, [[False, False, False, True, False]])

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,16 @@ def test_a_table_survives_its_file_with_order_empty_rows_and_missing_sound(tmp_p
     for name, row in ROWS.items():
         np.testing.assert_array_equal(table.values[name], row)
         assert table.values[name].dtype == np.float32
+
+
+def test_times_are_kept_and_an_older_table_has_none(tmp_path):
+    timing = {"seconds_per_clip": 0.5, "clips": 3, "device": "2 CPU cores"}
+    save_table(ScoreTable("md", ROWS, {"network": "a"}, timing), tmp_path / "md.npz")
+    assert load_table(tmp_path / "md.npz").timing == timing
+    with np.load(tmp_path / "md.npz") as data:
+        parts = {**data, "about": np.array(json.dumps({"network": "md", "made_by": {}}))}
+    np.savez(tmp_path / "old.npz", **parts)
+    assert load_table(tmp_path / "old.npz").timing == {}
 
 
 def test_classifier_rows_keep_their_classes(tmp_path):

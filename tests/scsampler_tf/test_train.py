@@ -164,6 +164,7 @@ def test_another_set_of_classes_is_refused(run, tiny_run):
     [
         (["sampler"], "which sampler"),
         (["classifier", "--kind", "md"], "belong to samplers"),
+        (["joint", "--objective", "sal_cl"], "belong to samplers"),
         (["classifier", "--workers", "-1"], "--workers -1: give 0 or more"),
         (["classifier", "--set", "classifier.epoch=1"], "unknown setting 'classifier.epoch'"),
         (["sampler", "--kind", "md", "--objective", "sal_cl"], "was begun with"),

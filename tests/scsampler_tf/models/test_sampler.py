@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -36,6 +38,13 @@ def test_a_network_has_classes_for_ac_and_one_logit_otherwise(kind, objective, u
 
 def test_kinds_of_input():
     assert [input_kind(kind) for kind in SAMPLERS] == ["md", "rgb_r", "log_mel"]
+
+
+def test_an_i_frame_is_a_picture_of_which_a_clip_has_one():
+    settings = dataclasses.replace(SETTINGS, iframe_size=48)
+    assert (frame_shape("iframe", settings), frames_per_clip("iframe", settings)) == ((48, 48, 3), 1)
+    assert input_kind("iframe") == "rgb"
+    assert frame_network("iframe", "resnet_small", "ac", settings, 5).input_shape == (None, 48, 48, 3)
 
 
 def test_only_the_head_learns_and_batchnorm_keeps_its_statistics():

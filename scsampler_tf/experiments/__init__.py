@@ -1,0 +1,1 @@
+"""The paper's tables and figures for a run's own data, one module each; `catalogue` lists them."""
