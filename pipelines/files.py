@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -10,6 +11,7 @@ from typing import Any
 
 from pipelines.errors import UserError
 
+BLOCK = 1 << 20  # bytes read at a time
 PART = ".part-"  # what the temporary names begin with
 
 
@@ -51,6 +53,15 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's contents in hexadecimal digits, read a block at a time."""
+    found = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
 
 
 def read_json(path: str | os.PathLike) -> Any:

@@ -8,15 +8,14 @@ so: --set classifier.weights=f.keras.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
 
 from pipelines.errors import UserError, run_command
+from pipelines.files import file_digest
 
 KINETICS, IMAGENET = "kinetics400", "imagenet1k"
-BLOCK = 1 << 20  # bytes read at a time
 
 
 def read_classes(where: str) -> list[str]:
@@ -117,14 +116,7 @@ def convert_file(
 
 def digest(checkpoint: str) -> str | None:
     """SHA-256 of the file, None for checkpoints of several files."""
-    path = Path(checkpoint)
-    if not path.is_file():
-        return None
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+    return file_digest(checkpoint) if Path(checkpoint).is_file() else None
 
 
 def summary(made: dict) -> str:

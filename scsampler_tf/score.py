@@ -8,7 +8,6 @@ stopped; a table that was made by the same network is left as it is.
 
 import argparse
 import dataclasses
-import hashlib
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from pipelines.decoding import decode_all
 from pipelines.errors import UserError, run_command
+from pipelines.files import file_digest
 from pipelines.index import FeatureIndex, VideoRecord, require_same
 from pipelines.policy import unseen
 from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig
@@ -56,7 +56,7 @@ def score(
         raise UserError(
             f"{folder}: was trained on other classes than those of {index.folder}; train it again"
         )
-    digest = hashlib.sha256((folder / NETWORK_NAME).read_bytes()).hexdigest()[:16]
+    digest = file_digest(folder / NETWORK_NAME)[:16]
     made_by = {
         "network": digest,
         "features": index.settings.digest(),

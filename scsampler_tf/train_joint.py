@@ -15,7 +15,6 @@ would shift, and there is no dropout), so what is trained is the very score that
 """
 
 import dataclasses
-import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from keras import ops
 
 from pipelines.datasets import sampler_videos
 from pipelines.errors import UserError
-from pipelines.files import make_folder, read_json, write_json, written_whole
+from pipelines.files import file_digest, make_folder, read_json, write_json, written_whole
 from pipelines.index import FeatureIndex, VideoRecord, require_same
 from scsampler_tf.config import RECORD_FIELDS, ExperimentConfig, SamplerConfig
 from scsampler_tf.fitting import Fit, run_fit, with_weights
@@ -152,7 +151,7 @@ def _checked_videos(
 
 
 def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / NETWORK_NAME).read_bytes()).hexdigest()[:16]
+    return file_digest(folder / NETWORK_NAME)[:16]
 
 
 def _loaded(folder: Path, index: FeatureIndex) -> TrainedModel:

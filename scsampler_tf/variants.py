@@ -9,12 +9,11 @@ trained that the run, or another table, already has. --dry-run lists what would 
 
 import argparse
 import dataclasses
-import hashlib
 import sys
 from pathlib import Path
 
 from pipelines.errors import UserError, run_command
-from pipelines.files import make_folder, read_json, write_json
+from pipelines.files import file_digest, make_folder, read_json, write_json
 from scsampler_tf.config import SAMPLERS, STRATEGIES, ExperimentConfig
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir, open_workdir
@@ -63,7 +62,7 @@ def _weights(source, workdir: Workdir) -> Path:
     network_file = source.model(workdir) / NETWORK_NAME
     path = workdir.variant_model(f"{source.name}.keras")
     trained = load_model(source.model(workdir))
-    digest = hashlib.sha256(network_file.read_bytes()).hexdigest()[:16]
+    digest = file_digest(network_file)[:16]
     if path.exists() and read_about(path).source.get("network") == digest:
         return path
     shape = tuple(trained.network.input_shape[1:])

@@ -5,22 +5,20 @@ network = create(..., **options_of(weights, "md"))
 transfer(network, weights.load(), classes=weights.about.classes, labels=None)
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from pipelines.errors import UserError
+from pipelines.files import file_digest
 from scsampler_tf.models.layout import CLASS_LAYER, weights_by_path
 from scsampler_tf.models.network_file import About, load_network, read_about
 
 # What a training decides itself, whatever the network was built with whose weights it begins with.
 OWN_OPTIONS = ("dropout", "seed", "sync_batchnorm", "features")
 NAMED_AT_MOST = 4  # names that one sentence can bear
-BLOCK = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -68,15 +66,7 @@ def initial_weights(where: str, config) -> InitialWeights | None:
             f"{where}.weights: {config.weights} holds the network {about.arch}, but {where}.arch is "
             f"{config.arch}; set one of them to match"
         )
-    return InitialWeights(config.weights, about, _digest(config.weights))
-
-
-def _digest(path: str) -> str:
-    found = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()[:16]
+    return InitialWeights(config.weights, about, file_digest(config.weights)[:16])
 
 
 def options_of(weights: InitialWeights | None, inputs: str) -> dict:

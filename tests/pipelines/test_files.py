@@ -1,10 +1,19 @@
+import hashlib
 import os
 import stat
 
 import pytest
 
 from pipelines.errors import UserError
-from pipelines.files import make_folder, read_json, remove_parts, write_json, write_text, written_whole
+from pipelines.files import (
+    file_digest,
+    make_folder,
+    read_json,
+    remove_parts,
+    write_json,
+    write_text,
+    written_whole,
+)
 
 
 def names(folder):
@@ -85,3 +94,9 @@ def test_a_folder_without_permission(tmp_path):
         make_folder(tmp_path)
     with pytest.raises(UserError, match="cannot make this folder"):
         make_folder(tmp_path / "below")
+
+
+def test_digest_of_a_file(tmp_path):
+    content = b"abc" * 1_000_000  # more than one block
+    (tmp_path / "a").write_bytes(content)
+    assert file_digest(tmp_path / "a") == hashlib.sha256(content).hexdigest()
