@@ -1,9 +1,8 @@
-"""From what the networks give out to one saliency score a clip, and the oracle's labels."""
+"""From what the networks give out to one saliency score a clip."""
 
 from keras import ops
 
 from scsampler_tf.objectives import check_objective
-from scsampler_tf.selection import ranks
 
 
 def frame_saliency(logits, objective: str):
@@ -46,16 +45,6 @@ def visual_saliency(saliencies):
     Paper, section 3.3.1, for MD and RGB-R; section 4.2.2 with the I-frame network.
     """
     return ops.mean(ops.stack([ops.cast(each, "float32") for each in saliencies]), axis=0)
-
-
-def oracle_top(true_scores, mask, count):
-    """The oracle's `count` best clips, the positives of SAL-CL: bool `[V, L]` (paper, section 3.2.2).
-
-    true_scores: `[V, L]`, f's score of the true class; mask: `[V, L]`; count: an int or ints `[V]`. Of
-    equal scores the earlier clip is taken.
-    """
-    count = ops.reshape(ops.cast(count, "int32"), (-1, 1))
-    return ops.logical_and(ops.cast(mask, "bool"), ranks(true_scores, mask) < count)
 
 
 def _frames_only(logits, frame_mask):

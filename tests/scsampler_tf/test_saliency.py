@@ -82,35 +82,19 @@ def test_visual_saliency_is_the_mean_of_the_networks():
     np.testing.assert_allclose(saliency.visual_saliency(networks), [[0.3, 0.6]], rtol=1e-6)
 
 
-def test_oracle_top_marks_the_best_valid_clips():
-    true_scores = np.array([[0.1, 0.9, 0.5, 0.9], [0.3, 0.2, 0.8, 0.99]], "float32")
-    mask = np.array([[True, True, True, True], [True, True, True, False]])
-    np.testing.assert_array_equal(
-        saliency.oracle_top(true_scores, mask, 1), [[False, True, False, False], [False, False, True, False]]
-    )
-    np.testing.assert_array_equal(
-        saliency.oracle_top(true_scores, mask, np.array([3, 9])),
-        [[False, True, True, True], [True, True, True, False]],
-    )
-    assert not np.any(saliency.oracle_top(true_scores, mask, 0))
-
-
 def test_the_same_inside_a_graph_with_unknown_sizes():
-    def scores(logits, frame_mask, mask, count):
+    def scores(logits, frame_mask):
         clips = saliency.clip_saliency(logits, frame_mask, "ac")
         both = saliency.visual_saliency([clips, clips])
         return (
             clips,
             both,
             saliency.clip_log_probs(logits, frame_mask),
-            saliency.oracle_top(both, mask, count),
         )
 
     signature = [
         tf.TensorSpec([None, None, None, 3]),
         tf.TensorSpec([None, None, None], tf.bool),
-        tf.TensorSpec([None, None], tf.bool),
-        tf.TensorSpec([None], tf.int32),
     ]
     traced = tf.function(scores, input_signature=signature)
     generator = np.random.default_rng(0)
@@ -118,8 +102,6 @@ def test_the_same_inside_a_graph_with_unknown_sizes():
         inputs = (
             generator.normal(size=(*shape, 3)).astype("float32"),
             generator.random(shape) < 0.7,
-            generator.random(shape[:2]) < 0.8,
-            np.arange(shape[0], dtype="int32") + 1,
         )
         for graph, eager in zip(traced(*inputs), scores(*inputs), strict=True):
             np.testing.assert_allclose(graph, eager, rtol=1e-6)
