@@ -111,10 +111,11 @@ def report_case(damage: Case, case: int, folder: Path) -> Report:
     growth = _peak_mb() - before
     seconds = time.monotonic() - start
     path.unlink()
+    lost = 0.0
     if outcome.kind == "whole" and damage.mutation == "cut" and form.announces:
         lost = lost_share(folder.parent / form.name, len(damage.data))
-        if lost > CLEARLY_LOST:
-            outcome = Outcome("silent", words=f"{lost:.0%} are cut off, {outcome.read} frames, not told")
+    if lost > CLEARLY_LOST:
+        outcome = Outcome("silent", words=f"{lost:.0%} are cut off, {outcome.read} frames, not told")
     elif growth > MOST_GROWTH_MB and outcome.kind != "error":
         outcome = Outcome("memory", words=f"{growth:.0f} MB more")
     return Report(case, form.name, damage.mutation, outcome.kind, outcome.words, seconds, growth)

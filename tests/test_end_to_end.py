@@ -47,12 +47,8 @@ def test_the_same_command_again_does_nothing_twice(tiny_run, capsys):
         *tiny_run.folder.glob("saved_models/**/*"),
     ]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    began = time.monotonic()
     assert experiment.main(tiny_run.arguments) == 0
-    spent = time.monotonic() - began
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    notes = json.loads((tiny_run.folder / "stages.json").read_text())
-    assert spent < sum(note["seconds"] for note in notes.values()) / 3
     assert tiny_run.output.split("time: ")[0].rsplit("\n\n", 1)[-1] in capsys.readouterr().out
 
 
