@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from pipelines.augment import random_crop, random_flip
+from pipelines.augment import random_colours, random_crop, random_flip, random_resized_crop
 from pipelines.decoding import ClipJob, decode_job, draw_clips
 from pipelines.errors import VideoError
 from pipelines.index import FeatureIndex, VideoRecord
@@ -58,15 +58,28 @@ def training_clips(
     return data.cache() if cache else data
 
 
-def augmented(data: tf.data.Dataset, size: int, flip: bool, seed: int) -> tf.data.Dataset:
-    """Shuffled clips, each cropped to `size` at random and, with `flip`, mirrored at even odds: float32."""
+def augmented(
+    data: tf.data.Dataset, size: int, flip: bool, seed: int, least_area: float = 0.0, colour: float = 0.0
+) -> tf.data.Dataset:
+    """Endless shuffled clips, changed at random (`augment`): float32 `[F, size, size, 3]`.
+
+    Each is cropped to `size`, or with `least_area` above 0 to a window of at least that share of its area;
+    `flip` mirrors it at even odds; `colour` above 0 is the strength of other colours.
+    """
     counter = tf.data.Dataset.counter()
 
     def change(pair, count):
         clip, label = pair
-        clip = random_crop(clip, size, tf.stack([tf.constant(seed, tf.int64), 2 * count]))
+        # Crops and mirror images of one seed stay the same whatever else is asked for.
+        first, second, third = (_seed(seed, number) for number in (2 * count, 2 * count + 1, -count - 1))
+        if least_area:
+            clip = random_resized_crop(clip, size, least_area, first)
+        else:
+            clip = random_crop(clip, size, first)
         if flip:
-            clip = random_flip(clip, tf.stack([tf.constant(seed, tf.int64), 2 * count + 1]))
+            clip = random_flip(clip, second)
+        if colour:
+            clip = random_colours(clip, colour, third)
         return tf.cast(clip, tf.float32), label
 
     clip_bytes = math.prod(data.element_spec[0].shape)
@@ -74,6 +87,10 @@ def augmented(data: tf.data.Dataset, size: int, flip: bool, seed: int) -> tf.dat
         max(64, int(SHUFFLE_BYTES // clip_bytes)), seed=seed, reshuffle_each_iteration=True
     ).repeat()
     return tf.data.Dataset.zip(data, counter).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(seed, tf.int64), number])
 
 
 def sampler_videos(

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from pipelines.augment import random_crop, random_flip
+from pipelines.augment import random_colours, random_crop, random_flip, random_resized_crop
 
 
 def numbered(frames=3, height=6, width=8):
@@ -48,3 +48,54 @@ def test_shapes_are_known_inside_a_dataset():
     data = tf.data.Dataset.from_tensors(tf.zeros([2, 9, 9, 3], tf.uint8))
     data = data.map(lambda clip: random_flip(random_crop(clip, 4, [0, 1]), [0, 2]))
     assert data.element_spec.shape.as_list() == [2, 4, 4, 3]
+
+
+def windows(least_area, count):
+    """Heights and widths of resized crops of a clip of 40x40 whose channels are its coordinates."""
+    y, x = np.meshgrid(np.arange(40.0), np.arange(40.0), indexing="ij")
+    clip = tf.constant(np.stack([y, x, 0 * x], axis=-1)[None], tf.float32)
+    crops = [random_resized_crop(clip, 20, least_area, [7, number]).numpy()[0] for number in range(count)]
+    # Ten steps of the crop are half of its window.
+    sides = [(2 * (crop[15, 0, 0] - crop[5, 0, 0]), 2 * (crop[0, 15, 1] - crop[0, 5, 1])) for crop in crops]
+    return np.array(sides).T
+
+
+def test_a_resized_crop_of_the_whole_area_keeps_one_side():
+    height, width = windows(1.0, 40)
+    np.testing.assert_allclose(np.maximum(height, width), 40, atol=1e-4)
+    assert min(height) >= 30 - 0.5
+    assert min(width) >= 30 - 0.5
+
+
+def test_resized_crops_show_at_least_their_area():
+    height, width = windows(0.25, 300)
+    areas, ratios = height * width / 1600, width / height
+    assert min(areas) > 0.2
+    assert max(areas) > 0.85
+    assert 0.45 < np.mean(areas) < 0.68
+    assert 0.7 < min(ratios) < 0.85 < 1.2 < max(ratios) < 1.43
+
+
+def test_a_resized_crop_is_the_same_in_all_pictures():
+    crop = random_resized_crop(tf.constant(numbered(height=12, width=12)), 6, 0.3, [1, 5])
+    np.testing.assert_array_equal(crop[0], crop[2])
+
+
+def test_colours_by_hand():
+    """A grey clip has no saturation: only contrast and channels change it, alike everywhere."""
+    clip = tf.constant(np.full((2, 3, 3, 3), 100, np.uint8))
+    for number in range(20):
+        changed = random_colours(clip, 0.4, [number, 1]).numpy()
+        assert changed.dtype == np.float32
+        np.testing.assert_allclose(changed, np.broadcast_to(changed[:1, :1, :1], changed.shape))
+        assert (abs(changed / 100 - 1) <= 0.2 + 1e-6).all()
+    np.testing.assert_allclose(random_colours(clip, 0.0, [1, 2]), clip)
+
+
+def test_colours_stay_within_range_and_follow_the_seed():
+    clip = tf.constant(np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), np.uint8))
+    changed = [random_colours(clip, 0.9, [number, 3]).numpy() for number in range(10)]
+    assert min(map(np.min, changed)) >= 0
+    assert max(map(np.max, changed)) <= 255
+    np.testing.assert_array_equal(changed[4], random_colours(clip, 0.9, [4, 3]))
+    assert not np.array_equal(changed[4], changed[5])

@@ -206,6 +206,24 @@ def test_augmented_clips_are_cut_alike_in_all_their_pictures():
     assert seen == {(y, x, right) for y in range(3) for x in range(3) for right in (1, -1)}
 
 
+def test_resized_crops_and_colours_are_asked_for_one_by_one():
+    """The mirror image of a clip is the same whatever else is drawn; the pictures change alike."""
+    plain = listed(augmented(numbered(), 8, True, 3).take(12))
+    coloured = listed(augmented(numbered(), 8, True, 3, colour=0.5).take(12))
+    resized = listed(augmented(numbered(), 6, False, 3, least_area=0.3).take(12))
+    np.testing.assert_array_equal(plain[1], coloured[1])
+    assert plain[0].shape == coloured[0].shape == (12, 3, 8, 8, 3)
+    assert resized[0].shape == (12, 3, 6, 6, 3)
+    rising = np.diff(plain[0][:, :, :, :, 0], axis=3).mean(axis=(1, 2, 3)) > 0
+    assert ((np.diff(coloured[0][:, 0, :, :, 0], axis=2).mean(axis=(1, 2)) > 0) == rising).all()
+    assert 0 < rising.sum() < 12
+    assert not np.array_equal(plain[0], coloured[0])
+    np.testing.assert_array_equal(resized[0][:, 0, ..., 0], resized[0][:, 2, ..., 0])
+    steps = np.diff(resized[0][:, 0, :, :, 0], axis=2)[:, :, 2]
+    assert (steps > 0.3).all()  # a window is enlarged or left, never mirrored
+    assert (steps < 1.4).all()
+
+
 def test_augmentation_follows_its_seed_and_never_ends():
     def taken(seed, flip=False):
         return listed(augmented(numbered(), 6, flip, seed).take(18))
