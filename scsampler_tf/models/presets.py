@@ -7,6 +7,7 @@ code it follows; what was published about its size stands in `scsampler_tf.model
 """
 
 from scsampler_tf.models.inception_presets import INCEPTION
+from scsampler_tf.models.sampler_presets import OWN, SAMPLERS
 
 RESNET_STRIDES = ((1, 1), (2, 2), (2, 2), (2, 2))  # (time, space) of each stage
 RESNET_18_3D = {
@@ -25,7 +26,7 @@ LONG_LARGE_CLIP = {**KINETICS_CLIP, "input_shape": (32, 224, 224, 3)}
 
 TRAN_2018 = "Tran et al. (2018), as in torchvision's `models/video/resnet.py`"
 TRAN_2019 = "Tran et al. (2019), as in VMZ"
-OWN = "this project"
+
 
 PRESETS = {
     "r3d_18": {
@@ -220,76 +221,6 @@ PRESETS = {
         "giga_multiply_adds": 0.0593,
         "source": OWN,
     },
-    "resnet18": {
-        "family": "resnet2d",
-        "arguments": {"stem": "auto", "widths": (64, 128, 256, 512), "repeats": (2, 2, 2, 2)},
-        "input_shape": (224, 224, 3),
-        "inputs": "rgb",
-        "classes": 1000,
-        "parameters": 11_689_512,
-        "giga_multiply_adds": 1.814,
-        "source": "He et al. (2016), as in torchvision's `models/resnet.py`",
-    },
-    "resnet_small": {
-        "family": "resnet2d",
-        "arguments": {"stem": "auto", "widths": (16, 32, 64), "repeats": (1, 1, 1)},
-        "input_shape": (56, 56, 3),
-        "inputs": "rgb_r",
-        "classes": 10,
-        "parameters": 79_962,
-        "giga_multiply_adds": 0.00437,
-        "source": OWN,
-    },
-    # ShuffleNet 0.5x with 3 groups and half of its units in each stage: 1 + 3 * 8 + 1 layers.
-    "shufflenet_26": {
-        "family": "shufflenet",
-        "arguments": {
-            "stem": "auto",
-            "stem_width": 12,
-            "widths": (120, 240, 480),
-            "repeats": (2, 4, 2),
-            "groups": 3,
-        },
-        "input_shape": (224, 224, 3),
-        "inputs": "rgb",
-        "classes": 1000,
-        "parameters": 586_984,
-        "giga_multiply_adds": 0.0216,
-        "source": "Zhang et al. (2018); Korbar et al. (2019), appendix B.1",
-    },
-    "vgg_audio": {
-        "family": "audio_vgg",
-        "arguments": {
-            "widths": (64, 128, 256, 512),
-            "repeats": (2, 2, 2, 2),
-            "units": (512, 512),
-            "pooling": "none",
-            "levels": "centred",
-            "features": "",
-        },
-        "input_shape": (40, 200, 1),
-        "inputs": "log_mel",
-        "classes": 400,
-        "parameters": 11_445_968,
-        "giga_multiply_adds": 1.633,
-        "source": "Korbar et al. (2019), section 3.3.2",
-    },
-    "vgg_audio_small": {
-        "family": "audio_vgg",
-        "arguments": {
-            "widths": (4, 8, 16, 32),
-            "repeats": (1, 1, 1, 2),
-            "units": (64,),
-            "pooling": "time",
-            "levels": "centred",
-            "features": "",
-        },
-        "input_shape": (40, 200, 1),
-        "inputs": "log_mel",
-        "classes": 10,
-        "parameters": 20_294,
-        "giga_multiply_adds": 0.00317,
-        "source": OWN,
-    },
+    **SAMPLERS,
     **INCEPTION,
 }

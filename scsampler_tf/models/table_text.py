@@ -67,7 +67,8 @@ G and look at every eighth frame. s3d_small is for a CPU."""
 RESNET_2D = """\
 SCSampler's visual samplers on single frames of motion displacements and RGB residuals (section 3.3.1).
 The input decides the stem: pictures with a side under 28, such as a grid of 14x14 motion vectors, keep
-their size through a 3x3 convolution, others are shrunk by four as on ImageNet (`stem`). resnet_small is
+their size through a 3x3 convolution, others are shrunk by four as on ImageNet (`stem`). Those of half and
+a quarter of the width are there to find out how wide a sampler has to be. resnet_small and its half are
 for a CPU. `models/sampler.py` averages a sampler over the frames of a clip."""
 
 SHUFFLENET = """\
@@ -81,6 +82,7 @@ of 18 layers and leaves open which: eight convolutions and four poolings make 18
 flattening, three dense layers and softmax. BatchNorm, which the original VGG lacks, lets it train without
 AudioSet. vgg_audio_small averages over time before its one dense layer and is for a CPU."""
 
+RESNETS_2D = ("resnet18", "resnet18_half", "resnet18_quarter", "resnet_small", "resnet_small_half")
 FAMILIES = (
     Family(
         "3D ResNets: R3D, MCx, rMCx, R(2+1)D",
@@ -104,7 +106,7 @@ FAMILIES = (
         ),
         INCEPTION,
     ),
-    Family("2D ResNets", ("resnet18", "resnet_small"), RESNET_2D),
+    Family("2D ResNets", RESNETS_2D, RESNET_2D),
     Family("ShuffleNet", ("shufflenet_26",), SHUFFLENET),
     Family("VGG on sound", ("vgg_audio", "vgg_audio_small"), AUDIO_VGG),
 )
