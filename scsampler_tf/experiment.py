@@ -36,8 +36,6 @@ def experiment(
 ) -> dict:
     """Runs all stages that are not done yet and returns the results (see `evaluate`)."""
     from scsampler_tf.evaluate import evaluate, write_results
-    from scsampler_tf.score import score_kind
-    from scsampler_tf.train import train
 
     stages = Stages(workdir.path / "stages.json")
     index = stages.run(
@@ -45,18 +43,37 @@ def experiment(
     )
     print(feature_report(index), flush=True)
     split = measured_split(index)
-    kinds = [kind for kind in SAMPLERS if kind != "audio" or _sound(index)]
-    for kind in ("classifier", *kinds):
-        stages.run(
-            f"train {kind}",
-            lambda kind=kind: train(kind, workdir, config, workers=workers, strategy=strategy),
-        )
-        stages.run(f"score {kind}", lambda kind=kind: score_kind(kind, workdir, config, workers))
+    train_and_score(stages, workdir, config, index, workers, strategy)
     results = stages.run("evaluate", lambda: evaluate(workdir, config, split=split))
     write_results(results, workdir)
     stages.run("export", lambda: _export_once(workdir, config, model_base))
     stages.run("timeline", lambda: _example(workdir, index.of_split(split)))
     return results
+
+
+def train_and_score(
+    stages: "Stages",
+    workdir: Workdir,
+    config: ExperimentConfig,
+    index: FeatureIndex,
+    workers: int,
+    strategy: str,
+    prefix: str = "",
+) -> None:
+    """Trains the classifier and every sampler that the videos allow, each scored before the next is trained.
+
+    `prefix` stands before the names of the stages.
+    """
+    from scsampler_tf.score import score_kind
+    from scsampler_tf.train import train
+
+    kinds = [kind for kind in SAMPLERS if kind != "audio" or _sound(index)]
+    for kind in ("classifier", *kinds):
+        stages.run(
+            f"{prefix}train {kind}",
+            lambda kind=kind: train(kind, workdir, config, workers=workers, strategy=strategy),
+        )
+        stages.run(f"{prefix}score {kind}", lambda kind=kind: score_kind(kind, workdir, config, workers))
 
 
 def measured_split(index: FeatureIndex) -> str:

@@ -1,6 +1,7 @@
 """Writes a run's samplers and classifier as one SavedModel that stock TF-Serving runs.
 
     python -m scsampler_tf.export --workdir runs/mine --name scsampler
+    python -m scsampler_tf.export --workdir runs/mine --joint
 
 The version folder appears in saved_models/NAME/ only after the model was loaded again, its graph found
 free of operations that a stock server lacks, and its answers found equal to the Keras networks'.
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import UserError, run_command
-from pipelines.files import make_folder
-from scsampler_tf.config import SAMPLERS, ExperimentConfig, to_dict
+from pipelines.files import make_folder, read_json
+from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
+from scsampler_tf.selection_config import seer
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
@@ -48,6 +50,11 @@ def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = M
     }
     if not samplers:
         raise UserError(f"{workdir.path}: no trained sampler; run python -m scsampler_tf.train sampler first")
+    if config.selection.diversity and seer(samplers) is None:
+        raise UserError(
+            f"{workdir.path}: selection.diversity compares clips by a sampler md or rgb_r, and neither is "
+            "trained; train one, or leave selection.diversity out"
+        )
     networks = {kind: (model.network, model.about["objective"]) for kind, model in samplers.items()}
     about = describe(config, classifier, samplers)
     composite = Composite(
@@ -84,6 +91,23 @@ def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:
         "motion": sorted({policy for model in samplers.values() for policy in model.about.get("motion", ())}),
         "versions": versions(),
     }
+
+
+def jointly_trained(
+    workdir: Workdir, config: ExperimentConfig, fusion_given: bool
+) -> tuple[Workdir, ExperimentConfig]:
+    """The run with its samplers as joint training has left them, choosing by AV-joint unless a fusion scheme
+    was given. Raises `UserError` where joint training has not run to its end."""
+    from scsampler_tf.model_folder import ABOUT_NAME, is_finished
+
+    together, folder = workdir.jointly(), workdir.path / "models" / "joint"
+    about = read_json(folder / ABOUT_NAME) if is_finished(folder) else {"networks": {}}
+    if not about["networks"] or not all(is_finished(together.model(kind)) for kind in about["networks"]):
+        raise UserError(
+            f"{workdir.path}: has no jointly trained networks; make them with python -m scsampler_tf.train "
+            f"joint --workdir {workdir.path}"
+        )
+    return together, config if fusion_given else from_dict({"selection": {"fusion": "joint"}}, config)
 
 
 def next_version(folder: Path) -> int:
@@ -139,7 +163,10 @@ def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: 
     strips = [pack_strip(clip, 95) for clip in clips]
     seen = np.stack([unpack_strip(strip, size) for strip in strips])
     expected = clip_probabilities(probability_function(classifier), seen)
-    found = model.signatures["classify"](clips=tf.constant([strips]))["clip_probabilities"].numpy()[0]
+    # Each a video of its own, so that all are classified, also where an answer is soon confident.
+    weights = {"saliency": tf.zeros((len(strips), 1))} if config.selection.temperature else {}
+    answer = model.signatures["classify"](clips=tf.constant(strips)[:, None], **weights)
+    found = answer["clip_probabilities"].numpy()[:, 0]
     _require_close(found, expected, "class probabilities", 1e-3)  # two JPEG decoders differ by a grey level
 
 
@@ -161,13 +188,21 @@ def main(argv: list[str] | None = None) -> int:
         "--model-base", default=str(MODEL_BASE), help="TF-Serving's model base (default saved_models)"
     )
     parser.add_argument("--best", metavar="FILE", help="settings found by tuning.search")
+    parser.add_argument(
+        "--joint", action="store_true", help="the samplers of joint training, choosing by AV-joint"
+    )
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
     def body():
         from scsampler_tf.evaluate import apply_best
 
+        if args.joint and args.best:
+            raise UserError("--joint, --best: settings were searched for the run's own networks; give one")
         workdir, config = apply_best(*run_config(args), args.best)
+        if args.joint:
+            given = any(text.partition("=")[0].strip() == "selection.fusion" for text in args.set)
+            workdir, config = jointly_trained(workdir, config, given)
         print(export(workdir, config, args.name, Path(args.model_base)))
 
     return run_command(body)

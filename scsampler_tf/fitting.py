@@ -22,6 +22,7 @@ from scsampler_tf.schedules import Plateau, schedule
 
 # Settings that trainings of old do not know, with the values at which they change nothing.
 LATER = {"rank_form": "standard", "schedule": "cosine", "pretrained_rate": 1.0}
+LATER |= {"crop_area": 0.0, "colour": 0.0}
 ONLY_WITH = {"step_epochs": "step", "patience": "plateau"}
 
 

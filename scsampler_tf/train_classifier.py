@@ -15,7 +15,7 @@ from pipelines.index import FeatureIndex
 from pipelines.workers import run_jobs
 from scsampler_tf.config import ClassifierConfig
 from scsampler_tf.cost import count
-from scsampler_tf.fitting import Fit, begin_with, run_fit, with_weights
+from scsampler_tf.fitting import Fit, begin_with, pretrained_layers, run_fit, with_weights
 from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models import create
 from scsampler_tf.models.transfer import InitialWeights, initial_weights, options_of, why_fresh
@@ -65,6 +65,7 @@ def train_classifier(
         seed=seed,
         cache=config.cache,
     )
+    data = augmented(data, config.size, config.flip, seed, config.crop_area, config.colour)
     batch = even_batch(config.batch, strategy)
     run_fit(
         Fit(
@@ -73,7 +74,7 @@ def train_classifier(
             network=network,
             loss=keras.losses.SparseCategoricalCrossentropy(True),
             metrics=["accuracy"],
-            data=augmented(data, config.size, config.flip, seed).batch(batch, True),
+            data=data.batch(batch, True),
             steps=max(1, len(videos) * config.clips_per_video // batch),
             measure=_validation(network, index, config, inside, workers, seed),
             monitor="val_log_likelihood",
@@ -83,6 +84,7 @@ def train_classifier(
                 "cost": dataclasses.asdict(count(network)),
                 **begun,
             },
+            pretrained=pretrained_layers(begun),
         ),
         config,
         folder,

@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 
 from pipelines.errors import UserError, run_command
-from pipelines.files import file_digest, make_folder, read_json, write_json
-from scsampler_tf.config import SAMPLERS, STRATEGIES, ExperimentConfig
+from pipelines.files import file_digest, make_folder
+from scsampler_tf.config import STRATEGIES, ExperimentConfig
 from scsampler_tf.train import add_run_arguments, run_config
-from scsampler_tf.workdir import Workdir, open_workdir
+from scsampler_tf.transfer_scores import TRANSFER, make_transfer
+from scsampler_tf.workdir import Workdir
 
 TABLES = ("objectives", "features", "audio", "sweep-ktr")
-ALL, TRANSFER = "all", "transfer"
+ALL = "all"
 
 
 def has_sound(index) -> bool:
@@ -71,60 +72,6 @@ def _weights(source, workdir: Workdir) -> Path:
     make_folder(path.parent)
     save_network(path, trained.network, about)
     return path
-
-
-def make_transfer(
-    other: str | Path, workdir: Workdir, config: ExperimentConfig, quiet: bool = False
-) -> list[Path]:
-    """Scores the samplers of another run on this run's videos; returns the tables.
-
-    Raises `UserError` for a run whose features were made with other settings, or without samplers.
-    """
-    from scsampler_tf.model_folder import is_finished, load_model
-    from scsampler_tf.score import score
-
-    there, their = open_workdir(other)
-    if there.path.resolve() == workdir.path.resolve():
-        raise UserError(f"--other {other}: is this very run; give another one")
-    kinds = [kind for kind in SAMPLERS if is_finished(there.model(kind))]
-    if not kinds:
-        raise UserError(f"{other}: has no trained sampler; train one with python -m scsampler_tf.train")
-    name, index, samplers = there.path.resolve().name, workdir.index(config), {}
-    make_folder(workdir.variant_table(TRANSFER).parent)
-    paths = [workdir.variant_table(f"{TRANSFER}-{name}-{kind}") for kind in kinds]
-    for kind, path in zip(kinds, paths, strict=True):
-        score(kind, index, there.model(kind), path, workers=0, quiet=quiet, other_labels=True)
-        about = load_model(there.model(kind)).about
-        samplers[kind] = {
-            "objective": about["objective"],
-            "multiply_adds": about["cost"]["multiply_adds"],
-            "frames_per_clip": about["frames_per_clip"],
-        }
-    write_json(
-        workdir.variant_table(f"{TRANSFER}-{name}").with_suffix(".json"),
-        {
-            "run": name,
-            "classifier": their.classifier.arch,
-            "samplers": samplers,
-            **_in_common(there.model(kinds[0]), workdir, index),
-        },
-    )
-    return paths
-
-
-def _in_common(folder: Path, workdir: Workdir, index) -> dict[str, bool]:
-    """Whether a sampler was trained on this run's train videos, and from this run's classifier."""
-    from scsampler_tf.config import SamplerConfig
-    from scsampler_tf.model_folder import RUN_NAME, run_of
-    from scsampler_tf.tables import load_table
-
-    theirs = read_json(folder / RUN_NAME)
-    ours = run_of("", SamplerConfig(), index, 0)
-    classifier = load_table(workdir.table("classifier")).made_by["network"]
-    return {
-        "same_videos": theirs["train_videos"] == ours["train_videos"],
-        "same_classifier": (theirs["learned_from"] or {}).get("network") == classifier,
-    }
 
 
 def plan_text(variants: list, workdir: Workdir) -> str:

@@ -1,7 +1,7 @@
 """Table 7 of the paper: the ways of combining the visual and the audio sampler."""
 
 from scsampler_tf.experiments import published
-from scsampler_tf.experiments.names import TITLES
+from scsampler_tf.experiments.names import TITLES, TITLES_TRAINED_JOINTLY
 from scsampler_tf.experiments.rows import (
     BAND_NOTE,
     COMPARISON_NOTE,
@@ -31,7 +31,7 @@ def table(run: Run) -> Table:
     K = selection.K
     rows |= {"random": bench.random(K), "uniform": bench.uniform(K), "dense": bench.dense()}
     together = run.together()
-    names = TITLES if together else {**TITLES, "joint": "SCSampler, AV-joint, trained apart"}
+    names = TITLES_TRAINED_JOINTLY if together else TITLES
     if together:
         rows["joint"] = together.bench.scheme("joint", selection)
     plain = {name: row.to_dict() for name, row in rows.items()}

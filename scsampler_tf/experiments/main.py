@@ -2,6 +2,7 @@
 
 from scsampler_tf.config import to_dict
 from scsampler_tf.experiments import published
+from scsampler_tf.experiments.names import TITLES, TITLES_TRAINED_JOINTLY
 from scsampler_tf.experiments.rows import (
     BAND_NOTE,
     COMPARISON_NOTE,
@@ -21,6 +22,11 @@ COST_NOTE = "GFLOPs are 1e9 multiply-adds, sampler plus classifier."
 LOCALISATION_NOTE = "Precision: share of chosen clips inside the action; recall: share of the action's clips."
 
 
+def titles(used: dict) -> dict[str, str]:
+    """What the rows are called: "joint" is trained together only where `used` lists such networks."""
+    return TITLES_TRAINED_JOINTLY if "joint_networks" in used else TITLES
+
+
 def results(run: Run) -> dict:
     """The content of results.json: rows by method, comparisons, what was used, the configuration.
 
@@ -31,10 +37,11 @@ def results(run: Run) -> dict:
     if together:
         oracle = rows.pop("oracle")
         rows |= {"joint": together.bench.scheme("joint", run.selection), "oracle": oracle}
+    used = {**run.used, **({"joint_networks": together.used["networks"]} if together else {})}
     return {
         "main": {name: row.to_dict() for name, row in rows.items()},
-        "comparisons": comparisons(rows, seed),
-        "used": {**run.used, **({"joint_networks": together.used["networks"]} if together else {})},
+        "comparisons": comparisons(rows, seed, titles(used)),
+        "used": used,
         "config": to_dict(run.config),
     }
 
@@ -51,11 +58,12 @@ def notes_of(values: dict) -> list[str]:
 def table_of(values: dict) -> Table:
     """The table from what `results` gives."""
     rows, selection = values["main"], values["config"]["selection"]
+    names = titles(values["used"])
     return Table(
         name="main",
         title=f"Baselines, SCSampler and oracle, K={selection['K']}",
-        sections=[method_section(rows, "Methods"), comparison_section(values["comparisons"])],
-        panels=[accuracy_bars(rows), cost_points(rows)],
+        sections=[method_section(rows, "Methods", names), comparison_section(values["comparisons"])],
+        panels=[accuracy_bars(rows, names), cost_points(rows, names)],
         notes=[*notes_of(values), COMPARISON_NOTE, BAND_NOTE],
         published=published.main_tables(),
         used={**values["used"], "selection": selection},

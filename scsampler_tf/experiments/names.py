@@ -11,6 +11,8 @@ TITLES = {
     "convex_score": "SCSampler, AV-convex-score",
     "convex_list": "SCSampler, AV-convex-list",
     "intersect_list": "SCSampler, AV-intersect-list",
-    "joint": "SCSampler, AV-joint-training",
+    "joint": "SCSampler, AV-joint, trained apart",
     "oracle": "Oracle",
 }
+# Where "joint" chooses by networks that joint training has left.
+TITLES_TRAINED_JOINTLY = {**TITLES, "joint": "SCSampler, AV-joint-training"}

@@ -1,7 +1,6 @@
 """Table 3 of the paper: clips chosen by samplers that were trained in another run."""
 
 from pipelines.errors import UserError
-from pipelines.files import read_json
 from scsampler_tf.cost import Sampler
 from scsampler_tf.experiments import published
 from scsampler_tf.experiments.names import TITLES
@@ -23,8 +22,9 @@ from scsampler_tf.experiments.variant_rows import (
 )
 from scsampler_tf.methods import Result
 from scsampler_tf.tables import load_table
+from scsampler_tf.transfer_scores import TRANSFER, notes_of_others, transfer_table
 
-NAME = "transfer"
+NAME = TRANSFER
 SCHEMES = ("visual", "audio", "union_list")
 SOURCES = [
     Column("run", "Samplers of"),
@@ -39,23 +39,22 @@ NOTE = (
 )
 
 
-def notes_of_others(run: Run) -> list[dict]:
+def others_of(run: Run) -> list[dict]:
     """What `variants transfer` noted of every other run. Raises `UserError` without any."""
-    folder = run.workdir.variant_table(NAME).parent
-    paths = sorted(folder.glob(f"{NAME}-*.json"))
-    if not paths:
+    notes = notes_of_others(run.workdir)
+    if not notes:
         raise UserError(
             f"{NAME}: no samplers of another run have been scored here; do it with python -m "
             f"scsampler_tf.variants {NAME} --other OTHER_RUN --workdir {run.workdir.path}"
         )
-    return [read_json(path) for path in paths]
+    return list(notes.values())
 
 
 def with_other(run: Run, other: dict) -> Run:
     """The run with the samplers of another one in place of its own."""
     samplers = {
         kind: Scored(
-            load_table(run.workdir.variant_table(f"{NAME}-{other['run']}-{kind}")),
+            load_table(transfer_table(other["run"], kind, run.workdir)),
             Sampler(note["multiply_adds"], note["frames_per_clip"]),
         )
         for kind, note in other["samplers"].items()
@@ -72,7 +71,7 @@ def schemes(run: Run, kinds) -> list[str]:
 
 def table(run: Run) -> Table:
     """Table 3 on the run's data, with every other run whose samplers were scored here."""
-    others = notes_of_others(run)
+    others = others_of(run)
     names = dict(TITLES)
     results: dict[str, Result] = {
         scheme: scheme_result(run, scheme) for scheme in schemes(run, run.costs.samplers)

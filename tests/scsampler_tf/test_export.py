@@ -1,13 +1,15 @@
 import dataclasses
 import json
 import shutil
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipelines.errors import UserError
 from scsampler_tf import export as export_module
-from scsampler_tf.export import ExportError, compare, export, main, next_version, scan_graph
+from scsampler_tf.export import ExportError, compare, export, jointly_trained, main, next_version, scan_graph
 from scsampler_tf.model_folder import load_model
 from scsampler_tf.workdir import Workdir, open_workdir
 
@@ -107,3 +109,61 @@ def test_what_cannot_be_exported(run, tmp_path, capsys):
     assert main(["--workdir", str(tmp_path / "typo")]) == 2
     assert "no index.json here" in capsys.readouterr().err
     assert not (tmp_path / "typo").exists()
+
+
+@pytest.fixture
+def joint_run(tiny_run, tmp_path):
+    """A copy of the run with networks of joint training: MD and audio, each other than the run's own."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("saved_models", "report"))
+    joint = folder / "models" / "joint"
+    shutil.copytree(
+        folder / "models" / "audio", joint
+    )  # what was trained together, of which only the names count
+    for kind in ("md", "audio"):
+        shutil.copytree(folder / "models" / kind, joint / kind)
+        network = load_model(joint / kind).network
+        *others, bias = network.get_weights()
+        network.set_weights([*others, bias + np.arange(len(bias)) + 1])
+        network.save(joint / kind / "best.keras")
+    about = json.loads((joint / "model.json").read_text())
+    (joint / "model.json").write_text(json.dumps({**about, "networks": {"md": {}, "audio": {}}}))
+    return folder
+
+
+def test_jointly_trained_networks_are_exported(joint_run, tmp_path, capsys):
+    words = ["--workdir", str(joint_run), "--joint", "--model-base", str(tmp_path / "base")]
+    assert main(words) == 0
+    version = tmp_path / "base" / "scsampler" / "1"
+    assert capsys.readouterr().out.strip() == str(version)
+    about = json.loads((version / "assets.extra" / "scsampler.json").read_text())
+    assert about["selection"]["fusion"] == "joint"
+    assert set(about["samplers"]) == {"md", "audio"}
+    workdir, config = open_workdir(joint_run)
+    classifier = load_model(workdir.model("classifier")).network
+    for place, fails in ((workdir.jointly(), False), (workdir, True)):
+        model = load_model(place.model("md"))
+        networks = {"md": (model.network, model.about["objective"])}
+        with pytest.raises(ExportError, match="of md: the SavedModel differs") if fails else nullcontext():
+            compare(version, workdir, config, networks, classifier)
+
+
+def test_which_way_of_choosing_jointly_trained_networks_have(joint_run):
+    workdir, config = open_workdir(joint_run)
+    assert jointly_trained(workdir, config, False)[1].selection.fusion == "joint"
+    together, same = jointly_trained(workdir, config, True)
+    assert same == config
+    assert together.model("audio") == joint_run / "models" / "joint" / "audio"
+
+
+def test_without_whole_joint_training_nothing_is_exported(tiny_run, joint_run, tmp_path, capsys):
+    base = ["--model-base", str(tmp_path / "base")]
+    assert main(["--workdir", str(tiny_run.folder), "--joint", *base]) == 2
+    error = capsys.readouterr().err
+    assert "no jointly trained networks; make them with python -m scsampler_tf.train joint" in error
+    shutil.rmtree(joint_run / "models" / "joint" / "audio")
+    assert main(["--workdir", str(joint_run), "--joint", *base]) == 2
+    assert "no jointly trained networks" in capsys.readouterr().err
+    assert main(["--workdir", str(joint_run), "--joint", "--best", "best.json", *base]) == 2
+    assert "--joint, --best: settings were searched for" in capsys.readouterr().err
+    assert not (tmp_path / "base").exists()

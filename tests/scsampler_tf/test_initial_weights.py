@@ -8,7 +8,8 @@ import pytest
 from pipelines.errors import UserError
 from pipelines.index import load_index
 from scsampler_tf.config import tiny
-from scsampler_tf.model_folder import load_model
+from scsampler_tf.fitting import with_weights
+from scsampler_tf.model_folder import load_model, run_of
 from scsampler_tf.models import create
 from scsampler_tf.models.network_file import About, save_network
 from scsampler_tf.runtime import make_strategy
@@ -162,3 +163,28 @@ def test_layers_that_begin_with_weights_may_learn_more_slowly(run, tmp_path):
     assert moved(slow, "conv4_2", stored) < 1e-6
     assert moved(fast, "conv4_2", stored) > 1e-2
     assert moved(slow, "logits", fresh) > 1e-2
+
+
+def test_a_classifiers_layers_that_begin_with_weights_may_learn_more_slowly(run, tmp_path):
+    stored = network_file(tmp_path / "other.keras", *CLASSIFIER, classes=("running",))
+    options = {"epochs": 1, "warmup_epochs": 0, "learning_rate": 0.01, "pretrained_rate": 1e-9}
+    train_own_classifier(run, tmp_path / "f", tmp_path / "other.keras", **options)
+    trained = load_model(tmp_path / "f").network
+    fresh = create("r2plus1d_small", num_classes=2, input_shape=(8, 32, 32, 3), seed=0)
+
+    def moved(layer, begun):
+        return np.abs(trained.get_layer(layer).kernel.numpy() - begun.get_layer(layer).kernel.numpy()).max()
+
+    assert moved("stem_space", stored) < 1e-6
+    assert moved("logits", fresh) > 1e-3
+
+
+def test_a_classifiers_training_of_old_is_still_the_same_one(run):
+    """What its run.json says does not tell of the rate unless there is one."""
+    index, _ = run
+    assert (
+        "pretrained_rate"
+        not in with_weights(run_of("classifier", tiny().classifier, index, 0), None)["config"]
+    )
+    slow = dataclasses.replace(tiny().classifier, pretrained_rate=0.1)
+    assert with_weights(run_of("classifier", slow, index, 0), None)["config"]["pretrained_rate"] == 0.1
