@@ -11,11 +11,16 @@ import tensorflow as tf
 
 from pipelines.settings import FeatureSettings
 from pipelines.unpack import unpack_features, unpack_strips
+from scsampler_tf.activations import before_class_layer, clip_activations
+from scsampler_tf.adaptive import Stopping, running_margins
 from scsampler_tf.config import FIELDS, SelectionConfig
+from scsampler_tf.diversity import salient_clips
 from scsampler_tf.fusion import fuse
 from scsampler_tf.models.sampler import clip_logits
 from scsampler_tf.saliency import clip_saliency, visual_saliency
-from scsampler_tf.selection import strided, top_k
+from scsampler_tf.selection import gather_clips, strided
+from scsampler_tf.selection_config import seer
+from scsampler_tf.weighting import weighted_probabilities
 
 STRINGS = tf.TensorSpec([None, None], tf.string)
 
@@ -24,7 +29,8 @@ class Composite(tf.Module):
     """Classifier f and samplers in one SavedModel.
 
     `samplers` maps "md", "rgb_r" and "audio" to (network, objective); any may be missing, but not all.
-    `about` is what the `describe` signature tells a client.
+    `about` is what the `describe` signature tells a client. Raises `ValueError` for a diversity without a
+    sampler of sight.
     """
 
     def __init__(
@@ -41,6 +47,10 @@ class Composite(tf.Module):
         self.networks = {kind: network for kind, (network, _) in samplers.items()}
         self._objectives = {kind: objective for kind, (_, objective) in samplers.items()}
         self._settings, self._selection = settings, selection
+        self._seer = seer(self.networks) if selection.diversity else None
+        if selection.diversity and self._seer is None:
+            raise ValueError("diversity compares clips by the activations of md or rgb_r; neither is there")
+        self._trunk = before_class_layer(self.networks[self._seer]) if self._seer else None
         self._frames, self._size = classifier.input_shape[1:3]
         self.labels = tf.constant(labels)
         self._about = json.dumps(about)
@@ -54,12 +64,16 @@ class Composite(tf.Module):
         scores = {"visual": _named(numbers, "visual"), "audio": _named(numbers, "audio")}
         heard = {"has_audio": _named(flags, "has_audio")}
         clips = {"clips": _named(STRINGS, "clips")}
+        # Without diversity and weights the signatures are as they always were.
+        seen = tf.TensorSpec([None, None, None], tf.float32, "features")
+        compared = {"features": seen} if self._selection.diversity else {}
+        weights = {"saliency": _named(numbers, "saliency")} if self._selection.temperature else {}
         query = {"query": tf.TensorSpec([None], tf.string, "query")}
         specs = {
             "score": (self.score, features),
-            "select": (self.select, {**scores, **heard, **mask}),
+            "select": (self.select, {**scores, **heard, **mask, **compared}),
             "sample": (self.sample, {**features, **mask}),
-            "classify": (self.classify, clips),
+            "classify": (self.classify, {**clips, **weights}),
             "serving_default": (self.sample_and_classify, {**features, **clips, **mask}),
             "describe": (self.describe, query),
         }
@@ -68,15 +82,22 @@ class Composite(tf.Module):
         }
 
     def score(self, md, rgb_r, log_mel) -> dict:
-        """Saliency `[B, L]` float32 of every clip by each network, the visual mean, where sound was."""
+        """Saliency `[B, L]` float32 of every clip by each network, the visual mean, where sound was.
+
+        With a `diversity` also `features` `[B, L, D]` float32, by which clips are compared.
+        """
         data = {"md": md, "rgb_r": rgb_r, "log_mel": log_mel}
         shape = tf.shape(md)
-        saliency, there = {}, {}
+        saliency, there, seen = {}, {}, {}
         for kind, network in self.networks.items():
             frames, mask = unpack_features(FIELDS[kind], tf.reshape(data[FIELDS[kind]], [-1]), self._settings)
             scores = clip_saliency(clip_logits(network, frames), mask, self._objectives[kind])
             saliency[kind] = tf.reshape(scores, shape)
             there[kind] = tf.reshape(tf.reduce_any(mask, axis=1), shape)
+            if kind == self._seer:
+                values = tf.cast(clip_activations(self._trunk, frames, mask), tf.float32)
+                sizes = tf.concat([shape, [self._trunk.output_shape[-1]]], axis=0)
+                seen["features"] = tf.reshape(values, sizes)
         eyes = [saliency[kind] for kind in ("md", "rgb_r") if kind in saliency]
         nothing = tf.zeros(shape, tf.float32)
         return {
@@ -84,48 +105,83 @@ class Composite(tf.Module):
             "visual": visual_saliency(eyes) if eyes else nothing,
             "audio": saliency.get("audio", nothing),
             "has_audio": there.get("audio", tf.zeros(shape, tf.bool)),
+            **seen,
         }
 
-    def select(self, visual, audio, has_audio, mask) -> dict:
-        """Chosen clips `[B, K]` int32, most salient first, -1 for none; their ranking score `[B, L]`."""
+    def select(self, visual, audio, has_audio, mask, features=None) -> dict:
+        """Clips `[B, K]` int32 in the order to classify them, -1 for none; the ranking score `[B, L]`."""
         config = self._selection
         mask = strided(mask, config.stride)  # lists are made of the clips that were looked at
         fused = fuse(
             config.fusion, visual, audio, mask, has_audio, alpha=config.alpha, k_prime=config.K_prime
         )
-        return {"indices": top_k(fused, mask, config.K), "saliency": fused}
+        return {"indices": salient_clips(fused, mask, config, features), "saliency": fused}
 
     def sample(self, md, rgb_r, log_mel, mask) -> dict:
         """Features -> chosen clips and the scores behind the choice."""
         scores = self.score(md, rgb_r, log_mel)
         shown = {name: scores[name] for name in ("visual", "audio", "has_audio")}
-        return {**shown, **self.select(**shown, mask=mask)}
+        return {**shown, **self.select(**shown, mask=mask, features=scores.get("features"))}
 
-    def classify(self, clips) -> dict:
+    def classify(self, clips, saliency=None) -> dict:
         """RGB strips `[B, K]` (empty for none) -> probabilities of clips `[B, K, C]`, of videos `[B, C]`.
 
-        Only strips that are there are decoded and classified; a video's probabilities are their mean.
+        Only strips that are there are decoded and classified; with a `stop_margin` in the order given, until
+        the answer is confident. The others have zeros. A video's probabilities are the mean of its classified
+        strips, with a `temperature` weighted by their `saliency` `[B, K]`.
         """
-        there = tf.strings.length(clips) > 0
-        places = tf.where(there)
-        pictures, _ = unpack_strips(tf.gather_nd(clips, places), self._frames, self._size)
-        probabilities = tf.nn.softmax(self.classifier(tf.cast(pictures, tf.float32), training=False))
-        shape = tf.concat([tf.shape(clips, tf.int64), [tf.shape(probabilities, tf.int64)[1]]], axis=0)
-        spread = tf.scatter_nd(places, probabilities, shape)
-        count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)
-        video = tf.reduce_sum(spread, axis=1) / tf.maximum(count, 1.0)
+        there, config = tf.strings.length(clips) > 0, self._selection
+        if config.stop_margin:
+            rule = Stopping(config.stop_margin, config.stop_least)
+            spread, there = self._until_confident(clips, there, rule)
+        else:
+            spread = self._classified(clips, there)
+        saliency = tf.zeros(tf.shape(clips)) if saliency is None else saliency
+        video = weighted_probabilities(spread, there, saliency, config.temperature or None)
         return {
             "clip_probabilities": spread,
             "probabilities": video,
             "label": tf.gather(self.labels, tf.argmax(video, axis=1)),
         }
 
+    def _classified(self, clips, there):
+        """Probabilities `[B, K, C]` of the strips that are `there` `[B, K]`, zeros for the others."""
+        places = tf.where(there)
+        pictures, _ = unpack_strips(tf.gather_nd(clips, places), self._frames, self._size)
+        logits = self.classifier(tf.cast(pictures, tf.float32), training=False)
+        probabilities = tf.cast(tf.nn.softmax(logits), tf.float32)
+        shape = tf.concat([tf.shape(clips, tf.int64), [tf.shape(probabilities, tf.int64)[1]]], axis=0)
+        return tf.scatter_nd(places, probabilities, shape)
+
+    def _until_confident(self, clips, there, rule: Stopping):
+        """As `_classified`, and which strips `[B, K]` were; all videos' next ones together, turn by turn."""
+        turns = tf.cumsum(tf.cast(there, tf.int32), axis=1)
+        last = tf.reduce_sum(tf.cast(there, tf.int32), axis=1)
+
+        def next_clips(turn, unsure, spread, used):
+            now = there & (turns == turn) & unsure[:, None]
+            spread, used = spread + self._classified(clips, now), used | now
+            leads = running_margins(spread, used)[:, -1]
+            confident = (leads >= rule.margin) & (turn >= rule.least)
+            return turn + 1, unsure & ~confident & (last > turn), spread, used
+
+        shape = tf.concat([tf.shape(clips), [self.classifier.output_shape[-1]]], axis=0)
+        start = (tf.constant(1), last > 0, tf.zeros(shape), tf.zeros_like(there))
+        _, _, spread, used = tf.while_loop(
+            lambda turn, unsure, *_: tf.reduce_any(unsure),
+            next_clips,
+            start,
+            tuple(tf.TensorShape([None] * rank) for rank in (0, 1, 3, 2)),
+        )
+        return tf.ensure_shape(spread, [None, None, self.classifier.output_shape[-1]]), used
+
     def sample_and_classify(self, md, rgb_r, log_mel, clips, mask) -> dict:
         """Both in one request: of the strips of all clips `[B, L]` only the chosen ones are decoded."""
         sampled = self.sample(md, rgb_r, log_mel, mask)
         indices = sampled["indices"]
         chosen = tf.gather(clips, tf.maximum(indices, 0), batch_dims=1)
-        classified = self.classify(tf.where(indices >= 0, chosen, ""))
+        saliency = gather_clips(sampled["saliency"], indices)
+        classified = self.classify(tf.where(indices >= 0, chosen, ""), saliency)
         return {"indices": indices, "saliency": sampled["saliency"], **classified}
 
     def describe(self, query) -> dict:

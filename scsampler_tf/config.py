@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.errors import UserError
 from pipelines.settings import FeatureSettings
 from scsampler_tf.config_values import check_number, check_word, literal, replaced
+from scsampler_tf.selection_config import SelectionConfig, check_selection
 
 OBJECTIVES = ("ac", "sal_cl", "sal_rank")
 SCHEMES = ("visual", "audio", "convex_score", "convex_list", "intersect_list", "union_list", "joint")
@@ -37,6 +38,10 @@ class ClassifierConfig:
     clips_per_video: int = 10
     flip: bool = False
     """Mirror training clips at random; wrong where left and right tell classes apart."""
+    crop_area: float = 0.0
+    """Training clips are windows of at least this share of the picture, scaled to `size`; 0: not scaled."""
+    colour: float = 0.0
+    """Strength of random contrast, saturation and channel factors of training clips."""
     cache: bool = False
     """Keep the first epoch's clips in memory instead of decoding fresh ones every epoch."""
     epochs: int = 45
@@ -49,6 +54,8 @@ class ClassifierConfig:
     """Epochs after which step divides the learning rate by 10, again and again (appendix A)."""
     patience: int = 3
     """Epochs without a better validation value after which plateau divides the learning rate by 10."""
+    pretrained_rate: float = 1.0
+    """Share of the learning rate for layers that begin with `weights`."""
     weight_decay: float = 1e-4
     dropout: float = 0.0
 
@@ -85,17 +92,6 @@ class SamplerConfig:
     """Share of the learning rate for layers that begin with `weights` (appendix B: 0.01, for sound 0.05)."""
     weight_decay: float = 1e-4
     dropout: float = 0.0
-
-
-@dataclass(frozen=True)
-class SelectionConfig:
-    """Which clips f sees: K clips by the fusion scheme, scored every `stride`-th clip."""
-
-    K: int = 10
-    K_prime: int = 8
-    alpha: float = 0.8
-    fusion: str = "union_list"
-    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -206,11 +202,7 @@ def check(config: ExperimentConfig) -> None:
     _check_weights(config)
     if config.seed < 0:
         raise UserError(f"seed: {config.seed} is negative; use 0 or more")
-    selection = config.selection
-    if not 0 <= selection.K_prime <= selection.K:
-        raise UserError(f"selection.K_prime: {selection.K_prime} is not within 0..K={selection.K}")
-    if not 0 <= selection.alpha <= 1:
-        raise UserError(f"selection.alpha: {selection.alpha} is not within 0..1")
+    check_selection(config.selection)
     if config.classifier.size > config.classifier.resize:
         raise UserError("classifier.size: larger than classifier.resize, from which it is cut")
 

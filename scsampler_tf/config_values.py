@@ -12,9 +12,10 @@ from pipelines.errors import UserError
 
 POSITIVE = (
     *("size", "resize", "epochs", "batch", "clips_per_video", "learning_rate", "K", "stride"),
-    *("step_epochs", "patience", "pretrained_rate"),
+    *("step_epochs", "patience", "pretrained_rate", "stop_least"),
 )
-NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin")
+NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin", "nms_gap", "temperature")
+BELOW_ONE = ("dropout", "crop_area", "colour")
 
 
 def check_number(name: str, key: str, value: Any) -> None:
@@ -25,7 +26,7 @@ def check_number(name: str, key: str, value: Any) -> None:
         raise UserError(f"{name}: {value} is not positive")
     if key in NOT_NEGATIVE and value < 0:
         raise UserError(f"{name}: {value} is negative")
-    if key == "dropout" and not 0 <= value < 1:
+    if key in BELOW_ONE and not 0 <= value < 1:
         raise UserError(f"{name}: {value} is not within 0..1, 1 excluded")
     if key == "pretrained_rate" and value > 1:
         raise UserError(f"{name}: {value} is above 1, the rate of all other layers")

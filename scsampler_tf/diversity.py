@@ -8,6 +8,7 @@ int32, -1 where a video has fewer than K clips, and order scores as it does.
 import numpy as np
 from keras import ops
 
+from scsampler_tf.config import SelectionConfig
 from scsampler_tf.selection import (
     check_k,
     clip_counts,
@@ -21,6 +22,16 @@ from scsampler_tf.selection import (
 
 NOWHERE = 2**31 - 1  # a position after every clip of the video
 LIKENESS_STEPS = 2.0**20
+
+
+def salient_clips(scores, mask, config: SelectionConfig, features=None):
+    """The clips that are chosen by the settings: int32 `[V, K]` as `selection.top_k`.
+
+    scores, mask: `[V, L]`; features: `[V, L, D]`, needed where `config.diversity` is above 0.
+    """
+    if config.diversity:
+        return relevant_top_k(scores, features, mask, config.K, config.diversity)
+    return suppressed_top_k(scores, mask, config.K, config.nms_gap)
 
 
 def suppressed_top_k(scores, mask, k: int, gap: int):

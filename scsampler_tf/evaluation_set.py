@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.errors import UserError
 from pipelines.index import FeatureIndex, VideoRecord
 from scsampler_tf.config import SAMPLERS
+from scsampler_tf.selection_config import ACTIVATIONS, seer
 from scsampler_tf.tables import ScoreTable, load_table, padded
 from scsampler_tf.workdir import Workdir
 
@@ -19,7 +20,8 @@ class EvaluationSet:
     probabilities `[V, L, C]`: f on every clip. visual, audio `[V, L]` float32 in [0, 1], None without such
     a sampler. mask (real clips) and has_audio (clips that the audio sampler has heard) `[V, L]` bool.
     labels `[V]`. in_action `[V, L]`: at least half of the clip lies in a true segment; None without
-    annotation. missing lists videos of the split that have no classifier scores.
+    annotation. missing lists videos of the split that have no classifier scores. features `[V, L, D]`
+    float16: activations of the sampler `selection_config.seer`, None if none of that network are stored.
     """
 
     videos: list[VideoRecord]
@@ -31,12 +33,13 @@ class EvaluationSet:
     has_audio: np.ndarray
     in_action: np.ndarray | None
     missing: list[str]
+    features: np.ndarray | None = None
 
 
 def load_tables(workdir: Workdir) -> dict[str, ScoreTable]:
     """All score tables of a run by network; the classifier's must be there."""
     tables = {"classifier": load_table(workdir.table("classifier"))}
-    for kind in SAMPLERS:
+    for kind in (*SAMPLERS, ACTIVATIONS):
         if workdir.table(kind).exists():
             tables[kind] = load_table(workdir.table(kind))
     return tables
@@ -66,7 +69,16 @@ def evaluation_set(index: FeatureIndex, tables: dict[str, ScoreTable], split: st
         if all(video.segments for video in videos)
         else None,
         missing=[video.path for video in index.of_split(split) if video.video_id not in classified],
+        features=_activations(tables, ids),
     )
+
+
+def _activations(tables: dict[str, ScoreTable], ids: list[str]) -> np.ndarray | None:
+    table, kind = tables.get(ACTIVATIONS), seer(tables)
+    # Of a network that was trained again, or with others, they say nothing about this one.
+    if table is None or kind is None or table.made_by["network"] != tables[kind].made_by["network"]:
+        return None
+    return padded(table.of(ids))[0].astype(np.float16)
 
 
 def clips_in_action(video: VideoRecord, span: int) -> np.ndarray:
@@ -89,7 +101,7 @@ def annotated(data: EvaluationSet, span: int) -> EvaluationSet | None:
         in_action=_in_action([data.videos[row] for row in rows], span, data.mask.shape[1]),
         **{
             name: values[rows]
-            for name in ("labels", "probabilities", "mask", "visual", "audio", "has_audio")
+            for name in ("labels", "probabilities", "mask", "visual", "audio", "has_audio", "features")
             if (values := getattr(data, name)) is not None
         },
     )

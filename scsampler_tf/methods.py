@@ -1,19 +1,36 @@
 """The rows of the paper's tables: how each method chooses its clips, how right it is and what it costs."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from scsampler_tf import selection as choose
-from scsampler_tf.aggregate import bootstrap_interval, correct, video_probabilities
+from scsampler_tf.aggregate import bootstrap_interval
+from scsampler_tf.answers import chosen_clips, fused_scores, is_right, saliency_choice, scheme_is_right
 from scsampler_tf.config import SAMPLER_KINDS, SelectionConfig
 from scsampler_tf.cost import GIGA, Sampler, video_gflops
 from scsampler_tf.evaluation_set import EvaluationSet
-from scsampler_tf.fusion import fuse
+from scsampler_tf.selection_config import seer
 
 HELD_NUMBERS = 1 << 27  # of int32, half a gigabyte
+
+__all__ = [
+    "Bench",
+    "Costs",
+    "Result",
+    "chosen_clips",
+    "fused_scores",
+    "gflops_per_video",
+    "is_right",
+    "main_table",
+    "result",
+    "saliency_choice",
+    "scheme_networks",
+    "scheme_result",
+    "table_schemes",
+]
 
 
 @dataclass(frozen=True)
@@ -67,44 +84,23 @@ class Result:
         return values
 
 
-def fused_scores(data: EvaluationSet, mask: np.ndarray, config: SelectionConfig, scheme: str) -> np.ndarray:
-    """The ranking score `[V, L]` of a scheme among the clips of `mask`; a missing sampler is silent."""
-    nothing = np.zeros(data.mask.shape, np.float32)
-    visual = nothing if data.visual is None else data.visual
-    audio = nothing if data.audio is None else data.audio
-    fused = fuse(scheme, visual, audio, mask, data.has_audio, alpha=config.alpha, k_prime=config.K_prime)
-    return np.asarray(fused)
-
-
-def saliency_choice(data: EvaluationSet, config: SelectionConfig, scheme: str) -> np.ndarray:
-    """The K clips `[V, K]` that SCSampler chooses with a fusion scheme, among every `stride`-th clip."""
-    looked_at = np.asarray(choose.strided(data.mask, config.stride))
-    return np.asarray(choose.top_k(fused_scores(data, looked_at, config, scheme), looked_at, config.K))
-
-
-def is_right(data: EvaluationSet, chosen: np.ndarray) -> np.ndarray:
-    """Whether each video `[V]` gets its label from the mean over its chosen clips `[V, L]` bool."""
-    return np.asarray(correct(video_probabilities(data.probabilities, chosen), data.labels))
-
-
-def chosen_clips(data: EvaluationSet, indices: np.ndarray) -> np.ndarray:
-    """Indices `[V, K]` (-1 for none) as a mask over clips `[V, L]`."""
-    return np.asarray(choose.chosen_mask(indices, data.mask.shape[1])) & data.mask
-
-
 def result(
     data: EvaluationSet,
     choices: Iterable[np.ndarray],
     costs: Costs,
-    K: int | None,
+    K: int | np.ndarray | None,
     samplers: tuple[str, ...],
     seed: int,
     stride: int = 1,
+    judge: Callable[[EvaluationSet, np.ndarray], np.ndarray] = is_right,
 ) -> Result:
-    """One row from the clips `[V, L]` bool of one or more draws; `samplers` are the networks that it runs."""
+    """One row from the clips `[V, L]` bool of one or more draws; `samplers` are the networks that it runs.
+
+    K is as in `gflops_per_video`; `judge` says of the data and the clips of a draw which videos are right.
+    """
     rights, precisions, recalls, counts = [], [], [], []
     for chosen in choices:
-        rights.append(is_right(data, chosen))
+        rights.append(judge(data, chosen))
         counts.append(chosen.sum(axis=1).mean())
         if data.in_action is not None and data.in_action.any():
             found = chosen & data.in_action
@@ -126,20 +122,47 @@ def result(
     )
 
 
-def gflops_per_video(
-    data: EvaluationSet, costs: Costs, samplers: tuple[str, ...], K: int | None, stride: int = 1
-) -> float:
-    """Mean cost of sampling with these networks and classifying K clips (None: all) in 1e9 multiply-adds.
+def scheme_result(
+    data: EvaluationSet,
+    costs: Costs,
+    config: SelectionConfig,
+    scheme: str,
+    networks: tuple[str, ...],
+    seed: int,
+) -> Result:
+    """The row of SCSampler with a fusion scheme, for which it runs the sampler `networks`."""
+    chosen = chosen_clips(data, saliency_choice(data, config, scheme))
+    judge = functools.partial(scheme_is_right, config=config, scheme=scheme)
+    return result(data, [chosen], costs, chosen.sum(axis=1), networks, seed, config.stride, judge)
 
-    A video without any sound is ranked by sight, so there the visual networks run in place of the audio one.
+
+def gflops_per_video(
+    data: EvaluationSet,
+    costs: Costs,
+    samplers: tuple[str, ...],
+    K: int | np.ndarray | None,
+    stride: int = 1,
+) -> float:
+    """Mean cost of sampling with these networks and classifying K clips in 1e9 multiply-adds.
+
+    K: a number for all videos, one for each `[V]`, or None for all clips. A video without any sound is
+    ranked by sight, so there the visual networks run in place of the audio one.
     """
     eyes = tuple(name for name in costs.samplers if name != "audio")
+    lengths = data.mask.sum(axis=1)
+    Ks = np.broadcast_to(lengths if K is None else K, lengths.shape)
     spent = []
-    for length, heard in zip(data.mask.sum(axis=1), data.has_audio.any(axis=1), strict=True):
+    for length, chosen, heard in zip(lengths, Ks, data.has_audio.any(axis=1), strict=True):
         names = samplers if heard or "audio" not in samplers else eyes
         networks = [costs.samplers[name] for name in names]
         spent.append(
-            video_gflops(int(length), classifier=costs.classifier, chosen=K, samplers=networks, stride=stride)
+            video_gflops(
+                int(length),
+                classifier=costs.classifier,
+                chosen=int(chosen),
+                samplers=networks,
+                stride=stride,
+            )
         )
     return float(np.mean(spent))
 
@@ -158,9 +181,9 @@ class Bench:
     seed: int
     draws: int
 
-    def _row(self, choices, K, samplers=(), stride=1) -> Result:
+    def _row(self, choices, K) -> Result:
         masks = (chosen_clips(self.data, indices) for indices in choices)
-        return result(self.data, masks, self.costs, K, samplers, self.seed, stride)
+        return result(self.data, masks, self.costs, K, (), self.seed)
 
     @property
     def _seeds(self) -> range:
@@ -199,8 +222,8 @@ class Bench:
 
     def scheme(self, name: str, config: SelectionConfig) -> Result:
         """SCSampler with a fusion scheme."""
-        chosen = saliency_choice(self.data, config, name)
-        return self._row([chosen], config.K, scheme_networks(name, self.costs), config.stride)
+        networks = scheme_networks(name, self.costs, config.diversity)
+        return scheme_result(self.data, self.costs, config, name, networks, self.seed)
 
     def oracle(self, K: int) -> Result:
         """The K clips that f itself gives the highest scores for the true class.
@@ -245,7 +268,13 @@ def table_schemes(data: EvaluationSet, fusion: str) -> list[str]:
     return allowed
 
 
-def scheme_networks(scheme: str, costs: Costs) -> tuple[str, ...]:
-    """The sampler networks that a fusion scheme runs, of those that are trained."""
+def scheme_networks(scheme: str, costs: Costs, diversity: float = 0.0) -> tuple[str, ...]:
+    """The sampler networks that a fusion scheme runs, of those that are trained; with a diversity also the
+    one by whose activations clips are compared."""
     senses = {"visual": (False,), "audio": (True,)}.get(scheme, (False, True))
-    return tuple(kind for kind in SAMPLER_KINDS if kind in costs.samplers and (kind == "audio") in senses)
+    seeing = seer(costs.samplers) if diversity else None
+    return tuple(
+        kind
+        for kind in SAMPLER_KINDS
+        if kind in costs.samplers and ((kind == "audio") in senses or kind == seeing)
+    )

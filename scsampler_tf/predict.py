@@ -31,6 +31,7 @@ from pipelines.wire import pack_log_mel, pack_md, pack_strip
 
 CLIPS_AT_ONCE = 64  # bounds memory, and the size of a request to a server
 CLIP_QUALITY = 95
+SCORES = ("visual", "audio", "has_audio")
 
 Call = Callable[[str, dict], dict]
 """Runs a signature of the exported model: (name, inputs) -> outputs, arrays and nested lists of bytes."""
@@ -38,7 +39,7 @@ Call = Callable[[str, dict], dict]
 
 @dataclass(frozen=True)
 class Moment:
-    """A chosen clip: where it lies, how salient it is, and what f says about it."""
+    """A classified clip: where it lies, how salient it is, and what f says about it."""
 
     clip: int
     start_s: float
@@ -126,19 +127,23 @@ def predict(path: str | Path, call: Call) -> Prediction:
     about = json.loads(_text(call("describe", {"query": [b""]})["about"]))
     settings = settings_from_dict(about["features"])
     video = CompressedVideo(path, settings)
-    scores, bounds = _score(Path(path), video, settings, call)
+    options = about.get("selection", {})
+    wanted = [*SCORES, *(["features"] if options.get("diversity") else [])]
+    scores, bounds = _score(Path(path), video, settings, call, wanted)
     mask = np.ones((1, len(bounds)), bool)
-    inputs = {name: scores[name][None] for name in ("visual", "audio", "has_audio")}
-    selected = call("select", {**inputs, "mask": mask})
+    selected = call("select", {**{name: values[None] for name, values in scores.items()}, "mask": mask})
     chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]
     clips = _decode(Path(path), video, settings, about, sorted(chosen))
     strips = [[pack_strip(clips[clip], CLIP_QUALITY) for clip in chosen]]
-    classified = call("classify", {"clips": strips})
     labels, fused = about["labels"], np.asarray(selected["saliency"])[0]
+    # Only a model that weights its clips asks for their saliency.
+    weights = {"saliency": fused[None, chosen]} if options.get("temperature") else {}
+    classified = call("classify", {"clips": strips, **weights})
     each = np.asarray(classified["clip_probabilities"])[0]
     moments = [
         Moment(clip, *bounds[clip], float(fused[clip]), labels[row.argmax()], float(row.max()))
         for clip, row in zip(chosen, each, strict=True)
+        if row.any()  # zeros: the answer was confident before
     ]
     whole = np.asarray(classified["probabilities"])[0]
     return Prediction(
@@ -150,15 +155,15 @@ def predict(path: str | Path, call: Call) -> Prediction:
         visual=scores["visual"],
         audio=np.where(scores["has_audio"], scores["audio"], np.nan) if scores["has_audio"].any() else None,
         fused=fused,
-        thumbnails=[clips[clip][len(clips[clip]) // 2] for clip in chosen],
+        thumbnails=[clips[moment.clip][len(clips[moment.clip]) // 2] for moment in moments],
         policy=video.policy,
         damage=video.damage,
         remarks=unseen(video.policy, about.get("motion", ())),
     )
 
 
-def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: Call):
-    """Scores `[L]` of all clips and their (start, end) in seconds, a group of clips at a time."""
+def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: Call, names: list[str]):
+    """Outputs `[L, ...]` of all clips and their (start, end) in seconds, a group of clips at a time."""
     parts, bounds = [], []
     for group in _groups(clips_with_sound(path, video, settings), CLIPS_AT_ONCE):
         features = {
@@ -167,7 +172,7 @@ def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: 
             "log_mel": [[pack_log_mel(mel) for _, mel in group]],
         }
         outputs = call("score", features)
-        parts.append({name: np.asarray(outputs[name])[0] for name in ("visual", "audio", "has_audio")})
+        parts.append({name: np.asarray(outputs[name])[0] for name in names})
         bounds += [(clip.start_s, clip.end_s) for clip, _ in group]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bounds
 

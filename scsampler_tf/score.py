@@ -1,6 +1,7 @@
 """Writes score tables: every network on every clip of every video, once.
 
     python -m scsampler_tf.score all --workdir runs/mine
+    python -m scsampler_tf.score activations --workdir runs/mine    # for selection.diversity
 
 Everything later (tables, sweeps, searches) is arithmetic on these tables. A killed run goes on where it
 stopped; a table that was made by the same network is left as it is.
@@ -23,12 +24,14 @@ from pipelines.files import file_digest
 from pipelines.index import FeatureIndex, VideoRecord, require_same
 from pipelines.policy import unseen
 from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig
+from scsampler_tf.selection_config import ACTIVATIONS, SEERS, seer
 from scsampler_tf.tables import ScoreTable, load_table, save_table
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
 KINDS = ("classifier", *SAMPLER_KINDS)
 SAVE_EVERY_S = 60.0
+HELP = "one network, all that are trained, or what selection.diversity compares clips by"
 
 
 def score(
@@ -44,8 +47,9 @@ def score(
 ) -> ScoreTable:
     """The score table of the network in `folder`, written to `path`.
 
-    `kind` is "classifier" (then `resize` is the short side that its crops are cut from) or a sampler, which
-    with `other_labels` may have been trained on other classes: saliency knows none.
+    `kind` is "classifier" (then `resize` is the short side that its crops are cut from), "activations" (of
+    the sampler in `folder`, in place of its scores) or a sampler. Samplers with `other_labels` may have
+    been trained on other classes: saliency knows none.
     Raises `UserError` when network and features were made with different settings.
     """
     from scsampler_tf.model_folder import NETWORK_NAME, load_model
@@ -73,7 +77,7 @@ def score(
     scored = (
         _classified(index, left, model, function, workers, resize)
         if kind == "classifier"
-        else _sampled(index, left, model, function)
+        else _sampled(index, left, model, function, kind == ACTIVATIONS)
     )
     progress = tqdm(
         scored, f"scoring {kind}", len(index.videos), initial=len(known), unit="video", disable=quiet
@@ -124,20 +128,23 @@ def _collect(scored: Iterator, known: dict, save: Callable[[dict], None]) -> dic
 
 def _function(kind: str, model):
     """The network's answers to clips, timed."""
-    from scsampler_tf.scoring import Timed, probability_function, saliency_function
+    from scsampler_tf.scoring import Timed, activation_function, probability_function, saliency_function
 
     if kind == "classifier":
         return Timed(probability_function(model.network))
+    if kind == ACTIVATIONS:
+        return Timed(activation_function(model.network))
     return Timed(saliency_function(model.network, model.about["objective"]))
 
 
 def _sampled(
-    index: FeatureIndex, videos: list[VideoRecord], model, function
+    index: FeatureIndex, videos: list[VideoRecord], model, function, activations: bool = False
 ) -> Iterator[tuple[VideoRecord, np.ndarray]]:
-    from scsampler_tf.scoring import video_saliency
+    from scsampler_tf.scoring import video_activations, video_saliency
 
+    of_video = video_activations if activations else video_saliency
     for video in videos:
-        yield video, video_saliency(function, index, video, model.kind)
+        yield video, of_video(function, index, video, model.kind)
 
 
 def _classified(
@@ -170,7 +177,7 @@ def score_kind(
     return score(
         kind,
         index,
-        workdir.model(kind),
+        workdir.model(_seer(workdir) if kind == ACTIVATIONS else kind),
         workdir.table(kind),
         workers=workers,
         resize=config.classifier.resize,
@@ -178,11 +185,22 @@ def score_kind(
     )
 
 
+def _seer(workdir: Workdir) -> str:
+    """The sampler whose activations are stored, the one that the run has scores of."""
+    kind = seer([kind for kind in SEERS if workdir.table(kind).exists()])
+    if kind is None:
+        raise UserError(
+            f"{workdir.path}: activations are those of a sampler md or rgb_r, and neither has scores; run "
+            f"python -m scsampler_tf.score all --workdir {workdir.path} first"
+        )
+    return kind
+
+
 def networks(what: str, workdir: Workdir) -> list[tuple[str, Workdir]]:
     """The networks that `what` names, each with the run in which its folder and table lie."""
     from scsampler_tf.model_folder import is_finished
 
-    if what in KINDS:
+    if what in (*KINDS, ACTIVATIONS):
         return [(what, workdir)]
     together = workdir.jointly()
     found = [(kind, together) for kind in SAMPLERS if is_finished(together.model(kind))]
@@ -199,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m scsampler_tf.score", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("what", choices=(*KINDS, "joint", "all"), help="one network, or all that are trained")
+    parser.add_argument("what", choices=(*KINDS, "joint", "all", ACTIVATIONS), help=HELP)
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 

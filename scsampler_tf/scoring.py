@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.datasets import feature_clips
 from pipelines.index import FeatureIndex, VideoRecord
+from scsampler_tf.activations import before_class_layer, clip_activations
 from scsampler_tf.config import RECORD_FIELDS
 from scsampler_tf.models.sampler import clip_logits
 from scsampler_tf.saliency import clip_saliency
@@ -71,6 +72,25 @@ def video_saliency(
         there = mask.numpy().any(axis=1)
         parts.append(np.where(there, np.asarray(function(frames, mask)), np.nan))
     return np.concatenate(parts).astype(np.float32)
+
+
+def activation_function(network: keras.Model):
+    """A compiled function (frames `[N, P, h, w, c]`, mask `[N, P]`) -> activations `[N, D]` float16."""
+    trunk = before_class_layer(network)
+
+    @tf.function(reduce_retracing=True)
+    def activations(frames, mask):
+        return clip_activations(trunk, frames, mask)
+
+    return activations
+
+
+def video_activations(
+    function, index: FeatureIndex, video: VideoRecord, kind: str, batch: int = 64
+) -> np.ndarray:
+    """Activations `[L, D]` float16 of every clip of a video by the sampler `kind`."""
+    clips = feature_clips(index, video, RECORD_FIELDS[kind], batch)
+    return np.concatenate([np.asarray(function(*each)) for each in clips])
 
 
 def probability_function(classifier: keras.Model):

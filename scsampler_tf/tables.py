@@ -1,8 +1,9 @@
 """Score tables: what each network said about every clip, written once, read by everything later.
 
 A table is one .npz file a network in `WORKDIR/scores/`. Classifier tables hold class probabilities
-`[clips, C]` a video, sampler tables saliency `[clips]`; NaN marks a clip that the network could not
-see (no sound). The file also says which model and which settings it came from, and how long a clip took.
+`[clips, C]` a video, sampler tables saliency `[clips]`, that of activations `[clips, D]` as float16; NaN
+marks a clip that the network could not see (no sound). The file also says which model and which settings
+it came from, and how long a clip took.
 """
 
 import json
@@ -22,7 +23,7 @@ DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zi
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of one network: `values[video_id]` is `[clips]` or `[clips, C]` float32.
+    """Scores of one network: `values[video_id]` is `[clips]` or `[clips, C]` float32, or float16.
 
     `timing` is what `scoring.Timed.summary` says; it differs from run to run and is empty in tables of
     which nothing was timed, so it is no part of `made_by`, by which tables are told apart.
@@ -55,7 +56,7 @@ def save_table(table: ScoreTable, path: str | Path) -> None:
             stream,
             video_ids=np.array(ids, str),
             clips=lengths,
-            values=joined.astype(np.float32),
+            values=joined if joined.dtype == np.float16 else joined.astype(np.float32),
             about=np.array(json.dumps(about)),
         )
 

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipelines", "scsampler_tf", "tuning")
 LONGEST = 300
 # The method itself: Keras and NumPy alone, so that it runs on every Keras backend.
-METHOD = ("objectives", "saliency", "selection", "fusion", "aggregate", "cost")
+METHOD = (
+    *("objectives", "saliency", "selection", "fusion", "aggregate", "cost"),
+    *("diversity", "adaptive", "weighting", "activations"),
+)
 # Of the floor below, what needs the standard library alone.
 PLAIN_FLOOR = ("pipelines.errors", "pipelines.files", "pipelines.settings", "pipelines.clips")
 PLAIN_DATA = ("pipelines.errors", "pipelines.settings", "scsampler_tf.config")
@@ -32,9 +35,10 @@ WITHOUT_TENSORFLOW = (
         "scsampler_tf.serving.client",
         "scsampler_tf.serving.server",
     ),
-    *("scsampler_tf.convert", "scsampler_tf.checkpoints", "scsampler_tf.variants"),
+    *("scsampler_tf.convert", "scsampler_tf.checkpoints", "scsampler_tf.variants", "scsampler_tf.knee"),
     *("scsampler_tf.train", "scsampler_tf.score", "scsampler_tf.evaluate", "scsampler_tf.export"),
     *("scsampler_tf.predict", "scsampler_tf.report", "scsampler_tf.experiment", "scsampler_tf.quickstart"),
+    *("scsampler_tf.paper", "scsampler_tf.transfer_scores"),
 )
 
 

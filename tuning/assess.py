@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from scsampler_tf import selection as choose
+from scsampler_tf.answers import scheme_is_right
 from scsampler_tf.config import SelectionConfig
 from scsampler_tf.evaluation_set import EvaluationSet
 from scsampler_tf.methods import (
     Costs,
     chosen_clips,
     gflops_per_video,
-    is_right,
     saliency_choice,
     scheme_networks,
 )
@@ -34,12 +34,12 @@ class Assessment:
 def assess(data: EvaluationSet, selection: SelectionConfig, costs: Costs) -> Assessment:
     """What these settings give on these videos, from their score tables alone."""
     chosen = chosen_clips(data, saliency_choice(data, selection, selection.fusion))
-    accuracy = float(is_right(data, chosen).mean())
+    accuracy = float(scheme_is_right(data, chosen, selection, selection.fusion).mean())
     scores = np.asarray(choose.true_class_scores(data.probabilities, data.labels))
     of_video = np.where(chosen, scores, 0).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1)
     true_score = float(of_video.mean())
-    networks = scheme_networks(selection.fusion, costs)
-    gflops = gflops_per_video(data, costs, networks, selection.K, selection.stride)
+    networks = scheme_networks(selection.fusion, costs, selection.diversity)
+    gflops = gflops_per_video(data, costs, networks, chosen.sum(axis=1), selection.stride)
     # Every network on every clip: nothing can cost more.
     most = gflops_per_video(data, costs, tuple(costs.samplers), None)
     value = objective(accuracy, true_score, gflops / most if most else 0.0, len(data.videos))

@@ -4,6 +4,7 @@ K, K', alpha, the fusion scheme and the stride are arithmetic on score tables an
 margin of the ranking loss is one training of the audio sampler.
 """
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -79,12 +80,15 @@ class Space:
         """The settings that a trial's values stand for."""
         scheme, K = values["fusion"], values["K"]
         share = values.get("visual_share", self.own.K_prime / self.own.K)
-        selection = SelectionConfig(
+        # What goes beyond the paper is not searched and stays as the run has it.
+        selection = dataclasses.replace(
+            self.own,
             K=K,
             K_prime=visual_clips(share, K),
             alpha=values.get("alpha", self.own.alpha),
             fusion=scheme,
             stride=values["stride"],
+            stop_least=min(self.own.stop_least, K),
         )
         return Setting(selection, values.get("margin", self.own_margin) if scheme in HEARING else None)
 
@@ -136,7 +140,7 @@ def make_space(
     return Space(
         own=own
         if both or own.fusion in schemes
-        else SelectionConfig(own.K, own.K, 1.0, schemes[0], own.stride),
+        else dataclasses.replace(own, K_prime=own.K, alpha=1.0, fusion=schemes[0]),
         own_margin=own_margin,
         schemes=schemes,
         clips=_clips_to_try(own.K, longest, clips),

@@ -17,7 +17,12 @@ TABLES = {
     "sweep-ktr": ("sweep_ktr", "figure 3: the share of clips that SAL-CL calls salient"),
     "sweep-kprime": ("sweep_kprime", "figure 4: AV-union-list against K'"),
     "stride": ("stride", "figures 5 and 6: every N-th clip scored, accuracy against cost"),
+    "knee": ("knee", "what the visual sampler costs: residual size, P-frames, MD alone, width"),
     "localisation": ("localisation", "the poster: where the chosen clips lie, precision and recall"),
+    "beyond": (
+        "beyond",
+        "beyond the paper: redundant clips avoided, K chosen per video, saliency-weighted mean",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from pipelines.errors import UserError
 from pipelines.files import read_json
 from pipelines.index import FeatureIndex
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, SelectionConfig, to_dict
+from scsampler_tf.selection_config import ACTIVATIONS
 from scsampler_tf.workdir import Workdir
 
 if TYPE_CHECKING:  # they load Keras, which the command's own start does not need
@@ -76,6 +77,10 @@ class Run:
                     f"{example} {where}"
                 )
 
+    def of_split(self, split: str) -> "EvaluationSet | None":
+        """The videos of another split; None if none of them is scored."""
+        return scored_split(self.index, self.tables, split)
+
     def together(self) -> "Run | None":
         """The run with its samplers as joint training has left them; None unless all of them are scored."""
         from scsampler_tf.evaluation_set import evaluation_set
@@ -99,9 +104,16 @@ def open_run(workdir: Workdir, config: ExperimentConfig, split: str = TEST_SPLIT
     index = workdir.index(config)
     tables = load_tables(workdir)
     data = evaluation_set(index, tables, split)
-    scored = any(video.video_id in tables["classifier"].values for video in index.of_split("train"))
-    train = evaluation_set(index, tables, "train") if scored else None
+    train = scored_split(index, tables, "train")
     return Run(workdir, config, index, tables, split, draws, data, train, network_costs(workdir, tables))
+
+
+def scored_split(index: FeatureIndex, tables: dict, split: str) -> "EvaluationSet | None":
+    """The videos of a split with their scores; None if none of them has any."""
+    from scsampler_tf.evaluation_set import evaluation_set
+
+    scored = any(video.video_id in tables["classifier"].values for video in index.of_split(split))
+    return evaluation_set(index, tables, split) if scored else None
 
 
 def network_costs(workdir: Workdir, tables: dict | None = None):
@@ -126,11 +138,16 @@ def network_costs(workdir: Workdir, tables: dict | None = None):
 
 def measured_seconds(tables: dict) -> dict[str, float]:
     """Seconds a clip of every network; empty unless all were timed, on the same device."""
-    timings = {kind: table.timing for kind, table in tables.items()}
+    timings = {kind: table.timing for kind, table in networks_of(tables).items()}
     devices = {timing.get("device") for timing in timings.values()}
     if len(devices) != 1 or None in devices:
         return {}
     return {kind: timing["seconds_per_clip"] for kind, timing in timings.items()}
+
+
+def networks_of(tables: dict) -> dict:
+    """The score tables without that of activations, which a sampler has made beside its scores."""
+    return {kind: table for kind, table in tables.items() if kind != ACTIVATIONS}
 
 
 def used(index: FeatureIndex, data, tables: dict, split: str, seed: int, draws: int) -> dict:
@@ -142,8 +159,8 @@ def used(index: FeatureIndex, data, tables: dict, split: str, seed: int, draws: 
         "longest_video_clips": int(data.mask.sum(axis=1).max()),
         "refused": [dataclasses.asdict(item) for item in index.refused],
         "not_scored": data.missing,
-        "networks": {kind: table.made_by for kind, table in tables.items()},
-        "timing": {kind: table.timing for kind, table in tables.items()},
+        "networks": {kind: table.made_by for kind, table in networks_of(tables).items()},
+        "timing": {kind: table.timing for kind, table in networks_of(tables).items()},
         "seed": seed,
         "random_draws": draws,
     }

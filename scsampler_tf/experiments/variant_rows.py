@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.errors import UserError
 from pipelines.files import read_json
+from scsampler_tf import methods
 from scsampler_tf.cost import Sampler
 from scsampler_tf.experiments.names import TITLES
 from scsampler_tf.experiments.paired import compare
@@ -21,7 +22,7 @@ from scsampler_tf.experiments.rows import (
 )
 from scsampler_tf.experiments.run import Run, measured_seconds
 from scsampler_tf.experiments.table import Panel, Section, Table
-from scsampler_tf.methods import Costs, Result, chosen_clips, result, saliency_choice
+from scsampler_tf.methods import Costs, Result
 from scsampler_tf.model_folder import ABOUT_NAME
 from scsampler_tf.tables import ScoreTable, load_table, padded
 from scsampler_tf.variant_plan import PLANS, Row, Variant, variants_of
@@ -65,7 +66,8 @@ def with_samplers(run: Run, samplers: dict[str, Scored]) -> Run:
     data, kept = run.data, dict(run.costs.samplers)
     eyes = [np.nan_to_num(values) for kind, values in rows.items() if kind != "audio"]
     if eyes:
-        data = dataclasses.replace(data, visual=np.mean(eyes, axis=0, dtype=np.float32))
+        # The activations are those of the run's own network.
+        data = dataclasses.replace(data, visual=np.mean(eyes, axis=0, dtype=np.float32), features=None)
         kept = {kind: cost for kind, cost in kept.items() if kind == "audio"}
     if "audio" in rows:
         heard = data.mask & ~np.isnan(rows["audio"])
@@ -83,11 +85,10 @@ def with_samplers(run: Run, samplers: dict[str, Scored]) -> Run:
 
 def scheme_result(run: Run, scheme: str) -> Result:
     """What `Bench.scheme` gives, also for samplers that no experiment trains by itself."""
-    config, kinds = run.selection, tuple(run.costs.samplers)
+    kinds = tuple(run.costs.samplers)
     without = {"visual": lambda kind: kind == "audio", "audio": lambda kind: kind != "audio"}.get(scheme)
-    chosen = chosen_clips(run.data, saliency_choice(run.data, config, scheme))
     networks = tuple(kind for kind in kinds if not (without and without(kind)))
-    return result(run.data, [chosen], run.costs, config.K, networks, run.config.seed, config.stride)
+    return methods.scheme_result(run.data, run.costs, run.selection, scheme, networks, run.config.seed)
 
 
 def row_results(run: Run, rows: Sequence[Row], found: dict[str, Scored]) -> dict[str, Result]:

@@ -60,6 +60,24 @@ def test_what_is_not_given_comes_from_the_base():
         ({"selection": {"K": 5, "K_prime": 6}}, "selection.K_prime: 6 is not within 0..K=5"),
         ({"selection": {"alpha": 1.5}}, "selection.alpha: 1.5 is not within 0..1"),
         ({"selection": {"alpha": float("nan")}}, "selection.alpha: nan is not a finite number"),
+        ({"selection": {"nms_gap": -1}}, "selection.nms_gap: -1 is negative"),
+        ({"selection": {"nms_gap": 2**31}}, "selection.nms_gap: 2147483648 is not within 0..2147483647"),
+        ({"selection": {"nms_gap": 1.5}}, "selection.nms_gap: 1.5 is not of type int"),
+        ({"selection": {"temperature": -0.1}}, "selection.temperature: -0.1 is negative"),
+        ({"selection": {"stop_margin": 1.1}}, "selection.stop_margin: 1.1 is not within 0..1"),
+        ({"selection": {"stop_margin": -0.1}}, "selection.stop_margin: -0.1 is not within 0..1"),
+        ({"selection": {"stop_margin": float("nan")}}, "selection.stop_margin: nan is not a finite number"),
+        ({"selection": {"stop_least": 0}}, "selection.stop_least: 0 is not positive"),
+        ({"selection": {"diversity": 1.5}}, "selection.diversity: 1.5 is not within 0..1"),
+        (
+            {"selection": {"diversity": 0.5, "nms_gap": 2}},
+            "nms_gap: 2 and selection.diversity 0.5 both keep clips from being alike",
+        ),
+        (
+            {"selection": {"stop_margin": 0.5, "stop_least": 11}},
+            "selection.stop_least: 11 is not within 1..K=10",
+        ),
+        ({"selection": {"stop_least": 2}}, "stop_least: 2 without selection.stop_margin changes nothing"),
         ({"selection": {"fusion": "mean"}}, "selection.fusion: 'mean' is none of visual, audio"),
         ({"md": {"objective": "sal"}}, "md.objective: 'sal' is none of ac, sal_cl, sal_rank"),
         ({"md": {"margin": -0.1}}, "md.margin: -0.1 is negative"),
@@ -71,9 +89,13 @@ def test_what_is_not_given_comes_from_the_base():
         ({"audio": {"step_epochs": 0}}, "audio.step_epochs: 0 is not positive"),
         ({"audio": {"pretrained_rate": 0}}, "audio.pretrained_rate: 0.0 is not positive"),
         ({"audio": {"pretrained_rate": 2}}, "audio.pretrained_rate: 2.0 is above 1"),
+        ({"classifier": {"pretrained_rate": 0}}, "classifier.pretrained_rate: 0.0 is not positive"),
+        ({"classifier": {"pretrained_rate": 2}}, "classifier.pretrained_rate: 2.0 is above 1"),
         ({"md": {"margin": float("inf")}}, "md.margin: inf is not a finite number"),
         ({"md": {"ktr_fraction": 0.0}}, "md.ktr_fraction: 0.0 is not within"),
         ({"audio": {"dropout": 1.0}}, "audio.dropout: 1.0 is not within"),
+        ({"classifier": {"crop_area": 1.0}}, "classifier.crop_area: 1.0 is not within"),
+        ({"classifier": {"colour": -0.1}}, "classifier.colour: -0.1 is not within"),
         ({"audio": {"warmup_epochs": -1}}, "audio.warmup_epochs: -1 is negative"),
         ({"seed": -1}, "seed: -1 is negative"),
         ({"strategy": "tpu"}, "strategy: 'tpu' is none of one_device, mirrored"),
@@ -149,3 +171,19 @@ def test_a_run_too_old_to_know_of_i_frames_takes_the_settings_of_the_residuals()
     values["rgb_r"]["epochs"] = 3
     assert from_dict(values).iframe.epochs == 3
     assert from_dict({"rgb_r": {"epochs": 4}}, small()).iframe == small().iframe
+
+
+def test_a_run_too_old_to_know_of_what_goes_beyond_the_paper_has_it_off():
+    values = to_dict(small())
+    for name in ("nms_gap", "diversity", "stop_margin", "stop_least", "temperature"):
+        del values["selection"][name]
+    found = from_dict(values)
+    assert found == small()
+    assert (found.selection.nms_gap, found.selection.stop_margin, found.selection.temperature) == (0, 0, 0)
+
+
+def test_what_goes_beyond_the_paper_of_a_command_line():
+    settings = ["selection.nms_gap=2", "selection.stop_margin=1", "selection.stop_least=5"]
+    selection = with_settings(small(), [*settings, "selection.temperature=0.2"]).selection
+    assert (selection.nms_gap, selection.stop_margin, selection.stop_least) == (2, 1.0, 5)
+    assert selection.temperature == 0.2

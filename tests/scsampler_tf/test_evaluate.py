@@ -9,7 +9,7 @@ from scsampler_tf.evaluate import evaluate, main, markdown, network_costs
 from scsampler_tf.experiments.catalogue import TABLES
 from scsampler_tf.workdir import open_workdir
 
-FROM_SCORES = ("main", "combinations", "sweep-k", "sweep-kprime", "stride", "localisation")
+FROM_SCORES = ("main", "combinations", "sweep-k", "sweep-kprime", "stride", "localisation", "beyond")
 METHODS = ["random", "uniform", "empirical", "dense", "visual", "audio", "union_list", "oracle"]
 
 

@@ -92,3 +92,36 @@ def test_the_annotated_videos_alone():
     np.testing.assert_allclose(found.audio, [[0.4, 0, 0]])
     assert found.visual is None
     assert annotated(evaluation_set(index_of(VIDEOS[0]), tables(), "test"), 10) is None
+
+
+def with_activations(values: dict, **networks) -> dict[str, ScoreTable]:
+    """Score tables of samplers, made by the networks that are named, and of activations."""
+    found = tables(**{kind: {"x": [0] * 3, "y": [0]} for kind in networks if kind != "activations"})
+    found["activations"] = ScoreTable("activations", {k: np.float16(v) for k, v in values.items()}, {})
+    return {
+        kind: ScoreTable(kind, table.values, {"network": networks.get(kind)}) for kind, table in found.items()
+    }
+
+
+def test_activations_are_those_of_motion_or_else_of_residuals():
+    values = {"x": [[1, 2], [3, 4], [5, 6]], "y": [[7, 8]]}
+    for networks in ({"md": "a", "rgb_r": "b"}, {"rgb_r": "a"}):
+        data = evaluation_set(
+            index_of(*VIDEOS), with_activations(values, activations="a", **networks), "test"
+        )
+        assert data.features.dtype == np.float16
+        np.testing.assert_array_equal(data.features, [values["x"], [[7, 8], [0, 0], [0, 0]]])
+    # Of another network than the one that has given the scores, or without any.
+    for networks in ({"md": "b", "rgb_r": "a"}, {"audio": "a"}):
+        scores = with_activations(values, activations="a", **networks)
+        assert evaluation_set(index_of(*VIDEOS), scores, "test").features is None
+    scores = with_activations({"x": values["x"]}, activations="a", md="a")
+    with pytest.raises(UserError, match="score table 'activations': no scores for y"):
+        evaluation_set(index_of(*VIDEOS), scores, "test")
+
+
+def test_annotated_videos_keep_their_activations():
+    videos = (record("x", "b", frames=30), record("y", "a", frames=10, segments=[(0, 1)]))
+    scores = with_activations({"x": [[1]] * 3, "y": [[2]]}, activations="a", md="a")
+    found = annotated(evaluation_set(index_of(*videos), scores, "test"), 10)
+    np.testing.assert_array_equal(found.features, [[[2], [0], [0]]])

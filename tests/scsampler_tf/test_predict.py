@@ -1,14 +1,26 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from pipelines.errors import UserError, VideoError
 from pipelines.index import load_index
 from scsampler_tf import predict as predict_module
+from scsampler_tf.adaptive import running_margins
+from scsampler_tf.answers import saliency_choice
+from scsampler_tf.composite import Composite
+from scsampler_tf.evaluation_set import evaluation_set, load_tables
+from scsampler_tf.export import compare, scan_graph
+from scsampler_tf.export import describe as describe_model
+from scsampler_tf.model_folder import load_model
 from scsampler_tf.predict import describe, local_model, main, picture_names, predict
+from scsampler_tf.score import score_kind
+from scsampler_tf.selection import gather_clips
 from scsampler_tf.tables import load_table
+from scsampler_tf.workdir import open_workdir
 from tests import media
 from tests.tiny_set import CLIPS
 
@@ -160,3 +172,58 @@ def test_folders_that_hold_no_model(tmp_path, capsys):
 def test_each_video_has_a_picture_of_its_own():
     names = picture_names(["a/x.mp4", "b/x.mp4", "x-2.mp4", "x.avi", "y.mp4"])
     assert names == ["x.png", "x-2.png", "x-2-2.png", "x-3.png", "y.png"]
+
+
+def clear_margin(data, selection) -> float:
+    """A margin that none of the running means is near, so that a grey level of difference changes nothing."""
+    indices = saliency_choice(data, selection, selection.fusion)
+    margins = running_margins(gather_clips(data.probabilities, indices), indices >= 0)
+    known = np.unique(np.asarray(margins)[indices >= 0])
+    gaps = np.diff(known)
+    return float(known[gaps.argmax()] + gaps.max() / 2)
+
+
+@pytest.fixture(scope="module")
+def scored(tiny_run, tmp_path_factory):
+    """Test videos as MD and sound see them, with activations; the configuration with all options."""
+    workdir, config = open_workdir(tiny_run.folder)
+    folder = tmp_path_factory.mktemp("activations")
+    tables = {kind: table for kind, table in load_tables(workdir).items() if kind != "rgb_r"}
+    elsewhere = workdir.with_network("activations", folder, folder / "activations.npz")
+    tables["activations"] = score_kind("activations", elsewhere, config, workers=0, quiet=True)
+    data = evaluation_set(workdir.index(config), tables, "test")
+    selection = dataclasses.replace(config.selection, diversity=0.5, temperature=0.1, K=4)
+    selection = dataclasses.replace(selection, stop_margin=clear_margin(data, selection))
+    return data, dataclasses.replace(config, selection=selection)
+
+
+@pytest.fixture(scope="module")
+def beyond(tiny_run, scored, tmp_path_factory):
+    """The run's networks with everything that goes beyond the paper, as a SavedModel that is checked."""
+    workdir, config = open_workdir(tiny_run.folder)[0], scored[1]
+    models = {kind: load_model(workdir.model(kind)) for kind in ("md", "audio")}
+    classifier = load_model(workdir.model("classifier"))
+    networks = {kind: (model.network, model.about["objective"]) for kind, model in models.items()}
+    about = describe_model(config, classifier, models)
+    settings, labels = config.features, classifier.labels
+    graph = Composite(classifier.network, networks, settings, config.selection, labels, about)
+    folder = tmp_path_factory.mktemp("beyond") / "1"
+    tf.saved_model.save(graph, str(folder), signatures=graph.signatures())
+    scan_graph(folder)
+    compare(folder, workdir, config, networks, classifier.network)
+    return local_model(folder)
+
+
+def test_a_model_with_all_options_answers_a_file_as_its_score_tables_do(beyond, scored):
+    data, config = scored
+    chosen = saliency_choice(data, config.selection, config.selection.fusion)
+    assert (chosen >= 0).sum() < 4 * len(chosen)
+    for row, (video, expected) in enumerate(zip(data.videos, chosen, strict=True)):
+        found = predict(video.path, beyond)
+        classified = [clip for clip in expected.tolist() if clip >= 0]
+        assert [moment.clip for moment in found.moments] == classified
+        assert len(found.thumbnails) == len(classified)
+        weights = np.exp([10 * (moment.saliency - found.fused.max()) for moment in found.moments])
+        mean = np.average(data.probabilities[row, classified], axis=0, weights=weights)
+        np.testing.assert_allclose(list(found.probabilities.values()), mean, atol=2e-2)
+        assert f"{len(classified)} of 6 clips classified" in describe(found)

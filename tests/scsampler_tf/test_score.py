@@ -3,16 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipelines.datasets import feature_clips
 from pipelines.decoding import decode_all
 from pipelines.errors import UserError, VideoError
 from pipelines.index import load_index
 from pipelines.workers import WorkerCrash
 from scsampler_tf import score as score_module
 from scsampler_tf import scoring
+from scsampler_tf.activations import before_class_layer, clip_activations
 from scsampler_tf.config import tiny
 from scsampler_tf.model_folder import load_model
 from scsampler_tf.score import main, score
 from scsampler_tf.tables import ScoreTable, load_table, save_table
+from scsampler_tf.workdir import open_workdir
 
 CLIPS = 6
 
@@ -159,3 +162,27 @@ def test_the_command(tiny_run, tmp_path, capsys):
     assert main(["all", "--workdir", str(tmp_path / "typo")]) == 2
     assert "no index.json here" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_activations_are_stored_on_demand(tiny_run, index, tmp_path, monkeypatch):
+    """Of MD, or of RGB-R in a run without; once."""
+    workdir, config = open_workdir(tiny_run.folder)
+    place = workdir.with_network("activations", tmp_path, tmp_path / "activations.npz")
+    table = score_module.score_kind("activations", place, config, workers=0, quiet=True)
+    assert list(table.values) == [video.video_id for video in index.videos]
+    assert table.made_by["network"] == load_table(workdir.table("md")).made_by["network"]
+    video, network = index.videos[0], load_model(workdir.model("md")).network
+    trunk = before_class_layer(network)
+    frames, mask = next(iter(feature_clips(index, video, "md", 64)))
+    expected = clip_activations(trunk, frames, mask)
+    found = load_table(tmp_path / "activations.npz").values[video.video_id]
+    assert (found.dtype, found.shape) == (np.float16, (CLIPS, trunk.output_shape[-1]))
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+    monkeypatch.setattr(score_module, "_sampled", lambda *args: pytest.fail("scored again"))
+    again = score_module.score_kind("activations", place, config, workers=0, quiet=True)
+    np.testing.assert_array_equal(again.values[video.video_id], found)
+    assert score_module.networks("activations", workdir) == [("activations", workdir)]
+    without = workdir.with_network("md", tmp_path, tmp_path / "none.npz")
+    assert score_module._seer(without) == "rgb_r"
+    with pytest.raises(UserError, match="a sampler md or rgb_r, and neither has scores"):
+        score_module._seer(without.with_network("rgb_r", tmp_path, tmp_path / "none.npz"))

@@ -94,3 +94,11 @@ def test_rows_are_padded_to_the_longest():
     assert values.shape == (2, 2, 3)
     assert values.dtype == np.float32
     assert padded([])[0].shape == (0, 0)
+
+
+def test_activations_stay_half_as_wide(tmp_path):
+    rows = {"x": np.float16([[0.1, 2], [3, 65504]]), "y": np.zeros((1, 2), np.float16)}
+    save_table(ScoreTable("activations", rows, {}), tmp_path / "a.npz")
+    for name, row in load_table(tmp_path / "a.npz").values.items():
+        np.testing.assert_array_equal(row, rows[name])
+        assert row.dtype == np.float16

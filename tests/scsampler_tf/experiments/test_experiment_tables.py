@@ -99,6 +99,14 @@ def test_combinations_are_those_of_table_7():
     assert any("fine-tunes all networks" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("table", [main, sweep_k, stride])
+def test_a_joint_score_of_networks_trained_apart_is_called_so(table):
+    text = json.dumps(table.table(hand_run(fusion="joint")).to_dict()["sections"])
+    title = json.dumps(table.table(hand_run(fusion="joint")).title)
+    assert "SCSampler, AV-joint, trained apart" in text + title
+    assert "AV-joint-training" not in text + title
+
+
 def test_networks_trained_together_take_the_joint_row(tmp_path):
     """Their scores are the clips' own in place of the networks' of the run; the other rows stay."""
     run = hand_run()
@@ -133,6 +141,8 @@ def test_networks_trained_together_take_the_joint_row(tmp_path):
     assert not any("fine-tunes" in note for note in found.notes)
     rows = by(main.table(run).sections[0].rows)
     assert rows["joint"] == together["joint"]
+    compared = [row["method"] for row in main.table(run).sections[1].rows if row["name"] == "joint"]
+    assert compared == ["SCSampler, AV-joint-training"] * 3
     assert list(rows)[-2:] == ["joint", "oracle"]
 
 
