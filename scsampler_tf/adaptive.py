@@ -11,7 +11,7 @@ from keras import ops
 
 from scsampler_tf.aggregate import correct, video_probabilities
 
-MARGINS = tuple(step / 100 for step in range(101))
+MARGINS = tuple(step / 100 for step in range(1, 101))  # without 0, which settings read as "never stop"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ WITHOUT_TENSORFLOW = (
         "pipelines.inspect",
         "pipelines.synthetic",
         "scsampler_tf.serving.client",
+        "scsampler_tf.serving.upload_worker",
         "scsampler_tf.serving.server",
     ),
     *("scsampler_tf.convert", "scsampler_tf.checkpoints", "scsampler_tf.variants", "scsampler_tf.knee"),

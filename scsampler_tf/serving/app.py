@@ -1,4 +1,4 @@
-"""TF-Serving's REST interface as an ASGI application: status, metadata, predict."""
+"""TF-Serving's REST interface as an ASGI application: status, metadata, predict; metrics and the page too."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import threading
-import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
@@ -16,7 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
+from scsampler_tf.serving.bodies import BODY_TIMEOUT_S, MAX_WAITING_BYTES, Budget, read_body, unpacked
+from scsampler_tf.serving.metrics import CONTENT_TYPE, Metrics
 from scsampler_tf.serving.model_base import MAX_VERSION, ModelBase
+from scsampler_tf.serving.monitoring_config import METRICS_PATH
+from scsampler_tf.serving.page import Page, refuse_other_sites
 from scsampler_tf.serving.rest_json import (
     MAX_REQUEST_BYTES,
     RestError,
@@ -25,12 +28,15 @@ from scsampler_tf.serving.rest_json import (
     signature_name,
     write_outputs,
 )
+from scsampler_tf.serving.uploads import UploadLimits, Uploads
 
-BODY_TIMEOUT_S = 60.0
+RETRY_AFTER_S = 1
 
 _MODEL = r"/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _GET = re.compile(rf"/v1/models(?:{_MODEL}(?P<metadata>/metadata)?)?", re.IGNORECASE)
 _POST = re.compile(rf"/v1/models{_MODEL}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
+_UPLOAD = re.compile(r"/upload/(?P<name>[^/:]+)")
+_MODELS = "/page/models.json"
 
 logger = logging.getLogger(__name__)
 
@@ -41,27 +47,33 @@ def create_app(
     poll_s: float = 2.0,
     max_request_bytes: int = MAX_REQUEST_BYTES,
     body_timeout_s: float = BODY_TIMEOUT_S,
+    max_waiting_bytes: int = MAX_WAITING_BYTES,
+    metrics_path: str | None = METRICS_PATH,
+    uploads: UploadLimits | None = None,
 ) -> Starlette:
     """The application over an already refreshed model base.
 
     `threads` requests are computed at a time, away from the event loop; the disk is looked at every
     `poll_s` seconds; a larger body than `max_request_bytes` (unpacked, too) is refused with 413, one
-    that takes longer than `body_timeout_s` with 408.
+    that takes longer than `body_timeout_s` with 408, one that would bring all waiting bodies above
+    `max_waiting_bytes` with 503. `metrics_path` of None leaves out the metrics, `uploads` of None the page
+    and POST /upload.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-
-    async def rest(scope, receive, send) -> None:
-        request = Request(scope, receive)
-        response = await _respond(base, pool, request, max_request_bytes, body_timeout_s)
-        await response(scope, receive, send)
+    answers = _Answers(base, pool, max_request_bytes, body_timeout_s, Budget(max_waiting_bytes))
+    answers.metrics_path = metrics_path
+    if uploads:
+        answers.uploads, answers.page = Uploads(base, pool, uploads), Page()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with _polling(base, poll_s):
             yield
+        if answers.uploads:
+            answers.uploads.close()
         pool.shutdown(wait=True)
 
-    return Starlette(routes=[Mount("/", app=rest)], lifespan=lifespan)
+    return Starlette(routes=[Mount("/", app=answers)], lifespan=lifespan)
 
 
 @contextlib.contextmanager
@@ -84,31 +96,90 @@ def _polling(base: ModelBase, poll_s: float):
         thread.join(timeout=5)
 
 
-async def _respond(
-    base: ModelBase, pool: ThreadPoolExecutor, request: Request, limit: int, timeout_s: float
-) -> Response:
-    path = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
-    try:
-        if request.method == "POST" and (match := _POST.fullmatch(path)):
-            body = await _read_body(request, limit, timeout_s)
-            packed = request.headers.get("content-encoding", "")
-            work = asyncio.get_running_loop().run_in_executor
-            return _json(200, await work(pool, _predict, base, match, body, packed, limit))
+class _Answers:
+    """The ASGI application: what is asked for, answered and counted."""
+
+    metrics_path: str | None = None
+    uploads: Uploads | None = None
+    page: Page | None = None
+
+    def __init__(
+        self, base: ModelBase, pool: ThreadPoolExecutor, limit: int, timeout_s: float, budget: Budget
+    ):
+        self._base, self._pool, self._budget = base, pool, budget
+        self._limit, self._timeout_s = limit, timeout_s
+        self._metrics = Metrics(base, lambda: budget.held)
+
+    async def __call__(self, scope, receive, send) -> None:
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+
+        async def respond(scope, receive, send) -> None:
+            response = await self._respond(Request(scope, receive), path)
+            await response(scope, receive, send)
+
+        model, verb = self._kind(scope["method"], path)
+        await self._metrics.measure(respond, scope, receive, send, model, verb)
+
+    def _kind(self, method: str, path: str) -> tuple[str, str]:
+        """Model and verb as metrics count them; a model that is not served has no name there."""
+        if method == "POST" and (match := _POST.fullmatch(path)):
+            verb = match["verb"].lower()
+        elif method == "POST" and self.uploads and (match := _UPLOAD.fullmatch(path)):
+            verb = "upload"
+        elif method == "GET" and (match := _GET.fullmatch(path)):
+            verb = "metadata" if match["metadata"] else "status"
+        else:
+            return "", "metrics" if path == self.metrics_path else "other"
+        name = unquote(match["name"] or "")
+        return name if name in self._base.available else "", verb
+
+    async def _respond(self, request: Request, path: str) -> Response:
+        try:
+            return await (self._posted if request.method == "POST" else self._got)(request, path)
+        except RestError as error:
+            return _json(error.status, json.dumps({"error": str(error)}).encode())
+        except ClientDisconnect:
+            return _json(499, b'{"error": "the client went away"}')
+        except Exception:
+            logger.exception("request to %s failed", path[:200])
+            return _json(500, b'{"error": "internal error; see the log of the server"}')
+
+    async def _posted(self, request: Request, path: str) -> Response:
+        refuse_other_sites(request)
+        if match := _POST.fullmatch(path):
+            with self._budget.share() as share:
+                body = await read_body(request, self._limit, self._timeout_s, share)
+                packed = request.headers.get("content-encoding", "")
+                work = asyncio.get_running_loop().run_in_executor
+                answer = await work(self._pool, _predict, self._base, match, body, packed, self._limit)
+            return _json(200, answer)
+        if self.uploads and (match := _UPLOAD.fullmatch(path)):
+            return _json(200, await self.uploads.answer(request, unquote(match["name"])))
+        raise _malformed(request, path)
+
+    async def _got(self, request: Request, path: str) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise _malformed(request, path)
+        if path == self.metrics_path:
+            return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+        if self.page and (file := self.page.response(path)):
+            return file
+        if self.uploads and path == _MODELS:
+            offer = {"models": self.uploads.models(), "max_bytes": self.uploads.limits.max_bytes}
+            return _json(200, json.dumps(offer).encode())
         if request.method == "GET" and (match := _GET.fullmatch(path)):
-            return _json(200, json.dumps(_describe(base, match), indent=1).encode())
-        status = 400 if path.lower().startswith("/v1/") else 404
-        raise RestError(status, f"Malformed request: {request.method} {path[:200]}")
-    except RestError as error:
-        return _json(error.status, json.dumps({"error": str(error)}).encode())
-    except ClientDisconnect:
-        return _json(499, b'{"error": "the client went away"}')
-    except Exception:
-        logger.exception("request to %s failed", path[:200])
-        return _json(500, b'{"error": "internal error; see the log of the server"}')
+            return _json(200, json.dumps(_describe(self._base, match), indent=1).encode())
+        raise _malformed(request, path)
+
+
+def _malformed(request: Request, path: str) -> RestError:
+    status = 400 if path.lower().startswith("/v1/") else 404
+    return RestError(status, f"Malformed request: {request.method} {path[:200]}")
 
 
 def _json(status: int, body: bytes) -> Response:
-    return Response(body, status, media_type="application/json")
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return Response(body, status, headers, media_type="application/json")
 
 
 def _target(match: re.Match) -> tuple[str, int | None, str | None]:
@@ -132,11 +203,11 @@ def _describe(base: ModelBase, match: re.Match) -> dict:
     }
 
 
-def _predict(base: ModelBase, match: re.Match, body: bytes, packed: str, limit: int) -> bytes:
+def _predict(base: ModelBase, match: re.Match, body: bytearray, packed: str, limit: int) -> bytes:
     if match["verb"].lower() != "predict":
         raise RestError(501, f"{match['verb']} is not offered here; use predict")
     _, servable = base.servable(*_target(match))
-    document = parse_body(_unpacked(body, packed, limit))
+    document = parse_body(unpacked(body, packed, limit))
     signature = signature_name(document)
     if signature not in servable.signatures:
         raise RestError(400, f'Serving signature name: "{signature[:80]}" not found in signature def')
@@ -144,44 +215,3 @@ def _predict(base: ModelBase, match: re.Match, body: bytes, packed: str, limit: 
         raise RestError(400, f"Failed to get input map for signature: {signature}")
     inputs, row = read_inputs(document, servable.signatures[signature])
     return write_outputs(servable.run(signature, inputs), row)
-
-
-async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-
-    async def read() -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit)
-        return bytes(body)
-
-    try:
-        return await asyncio.wait_for(read(), timeout_s)
-    except (asyncio.TimeoutError, TimeoutError):
-        raise RestError(408, f"the request's body did not arrive within {timeout_s:g} seconds") from None
-
-
-def _unpacked(body: bytes, packed: str, limit: int) -> bytes:
-    """The body without its gzip wrapping; never more than `limit` bytes are unpacked."""
-    if packed in ("", "identity"):
-        return body
-    if packed != "gzip":
-        raise RestError(400, f"Content-Encoding '{packed[:40]}' is not understood; use gzip or none")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        plain = unpacker.decompress(body, limit + 1)
-    except zlib.error:
-        raise RestError(400, "the request's body is not valid gzip") from None
-    if len(plain) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof:
-        raise RestError(400, "the request's gzip body is cut short")
-    return plain
-
-
-def _too_large(limit: int) -> RestError:
-    return RestError(413, f"the request is larger than {limit} bytes; send fewer clips at a time")

@@ -9,28 +9,28 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
 from pipelines.errors import UserError
+from scsampler_tf.serving.text_proto import INT64, STRING, UINT32, message_class
 
 CONTAINER_BASE = PurePosixPath("/models")  # where the TF-Serving image mounts the model base
 
-_STRING, _INT64, _UINT32, _MESSAGE = 9, 3, 13, 11
 # message: field -> (number, type or message name, repeated); the numbers are TF-Serving's
 _MESSAGES = {
     "All": {},
-    "Latest": {"num_versions": (1, _UINT32, False)},
-    "Specific": {"versions": (1, _INT64, True)},
+    "Latest": {"num_versions": (1, UINT32, False)},
+    "Specific": {"versions": (1, INT64, True)},
     "Policy": {
         "latest": (100, "Latest", False),
         "all": (101, "All", False),
         "specific": (102, "Specific", False),
     },
-    "Label": {"key": (1, _STRING, False), "value": (2, _INT64, False)},
+    "Label": {"key": (1, STRING, False), "value": (2, INT64, False)},
     "Config": {
-        "name": (1, _STRING, False),
-        "base_path": (2, _STRING, False),
-        "model_platform": (4, _STRING, False),
+        "name": (1, STRING, False),
+        "base_path": (2, STRING, False),
+        "model_platform": (4, STRING, False),
         "model_version_policy": (7, "Policy", False),
         "version_labels": (8, "Label", True),
     },
@@ -71,7 +71,7 @@ def read_models_config(
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a models.config") from None
-    message = _message_class("File")()
+    message = message_class(_MESSAGES, "File")()
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
@@ -110,19 +110,3 @@ def _model(entry, path: Path, model_base: str | os.PathLike | None) -> ModelConf
         specific=tuple(policy.specific.versions),
         labels={label.key: label.value for label in entry.version_labels},
     )
-
-
-def _message_class(name: str):
-    """The class of one of `_MESSAGES`, made here because TF-Serving's own classes are a heavy package."""
-    package = "scsampler_tf.serving"
-    file = descriptor_pb2.FileDescriptorProto(name="models_config.proto", package=package, syntax="proto2")
-    for message, fields in _MESSAGES.items():
-        described = file.message_type.add(name=message)
-        for field_name, (number, kind, repeated) in fields.items():
-            made = described.field.add(name=field_name, number=number, label=3 if repeated else 1)
-            made.type = _MESSAGE if isinstance(kind, str) else kind
-            if isinstance(kind, str):
-                made.type_name = f".{package}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))

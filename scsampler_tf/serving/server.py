@@ -19,6 +19,8 @@ from pathlib import Path
 from pipelines.errors import UserError, run_command
 from scsampler_tf.serving.rest_json import MAX_REQUEST_BYTES
 
+POSITIVE = ("threads", "poll_seconds", "max_request_mb", "max_waiting_mb", "max_upload_mb", "upload_seconds")
+
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """The command line of the server."""
@@ -36,10 +38,23 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--poll-seconds", type=float, default=2.0, help="between looks for new versions (2)")
     parser.add_argument("--max-request-mb", type=float, default=MAX_REQUEST_BYTES / 2**20, help="MiB (64)")
+    parser.add_argument(
+        "--max-waiting-mb", type=float, default=512, help="MiB of all requests that wait, together (512)"
+    )
+    parser.add_argument(
+        "--monitoring-config", type=Path, help="TF-Serving's monitoring config: metrics or none, and where"
+    )
+    parser.add_argument("--max-upload-mb", type=float, default=512, help="MiB of a video on the page (512)")
+    parser.add_argument(
+        "--upload-seconds", type=float, default=600, help="to send a video, and to answer it (600)"
+    )
+    parser.add_argument("--no-page", action="store_true", help="no page at / and no POST /upload")
     arguments = parser.parse_args(argv)
-    for name in ("threads", "poll_seconds", "max_request_mb"):
-        if getattr(arguments, name) <= 0:
+    for name in POSITIVE:
+        if not getattr(arguments, name) > 0:
             parser.error(f"--{name.replace('_', '-')} must be positive")
+    if arguments.max_waiting_mb < arguments.max_request_mb:
+        parser.error("--max-waiting-mb must not be less than --max-request-mb")
     return arguments
 
 
@@ -59,9 +74,34 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def _metrics_path(arguments: argparse.Namespace) -> str | None:
+    from scsampler_tf.serving.monitoring_config import METRICS_PATH, read_monitoring_config
+
+    if arguments.monitoring_config is None:
+        return METRICS_PATH
+    return read_monitoring_config(arguments.monitoring_config)
+
+
+def _app(arguments: argparse.Namespace, base, metrics_path: str | None):
+    from scsampler_tf.serving.app import create_app
+    from scsampler_tf.serving.uploads import UploadLimits
+
+    seconds = arguments.upload_seconds
+    uploads = UploadLimits(int(arguments.max_upload_mb * 2**20), arrive_s=seconds, compute_s=seconds)
+    return create_app(
+        base,
+        arguments.threads,
+        arguments.poll_seconds,
+        max_request_bytes=int(arguments.max_request_mb * 2**20),
+        max_waiting_bytes=int(arguments.max_waiting_mb * 2**20),
+        metrics_path=metrics_path,
+        uploads=None if arguments.no_page else uploads,
+    )
+
+
 def serve(arguments: argparse.Namespace) -> None:
     """Loads the models and answers requests until SIGTERM or Ctrl-C; requests under way are finished."""
-    for package in ("starlette", "uvicorn"):
+    for package in ("starlette", "uvicorn", "prometheus_client"):
         if importlib.util.find_spec(package) is None:
             raise UserError(
                 f"{package} is not installed; the local server needs: pip install scsampler-tf[server]"
@@ -73,11 +113,11 @@ def serve(arguments: argparse.Namespace) -> None:
 
     configs = functools.partial(models_in_folder, arguments.model_base)
     configs()
+    metrics_path = _metrics_path(arguments)
     if arguments.models_config:
         listed = read_models_config(arguments.models_config, arguments.model_base)
         configs = functools.partial(list, listed)
     with bind(arguments.host, arguments.port) as bound:
-        from scsampler_tf.serving.app import create_app
         from scsampler_tf.serving.loaded_model import LoadedModel
 
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -85,12 +125,14 @@ def serve(arguments: argparse.Namespace) -> None:
         base.refresh()
         if not any(base.available.values()):
             print(f"{arguments.model_base}: no version to serve yet; waiting for one", file=sys.stderr)
-        limit = int(arguments.max_request_mb * 2**20)
-        app = create_app(base, arguments.threads, arguments.poll_seconds, limit)
+        app = _app(arguments, base, metrics_path)
         settings = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=30)
         bound.listen(1024)
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-        print(f"serving at http://{host}:{bound.getsockname()[1]}/v1/models", flush=True)
+        url = f"http://{host}:{bound.getsockname()[1]}"
+        print(f"serving at {url}/v1/models", flush=True)
+        if not arguments.no_page:
+            print(f"a page for videos at {url}/", flush=True)
         # uvicorn stops gracefully and then raises the signal again; a stop that was asked for is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with contextlib.suppress(KeyboardInterrupt):

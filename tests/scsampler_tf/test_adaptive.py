@@ -198,3 +198,11 @@ def test_the_same_inside_a_graph_with_unknown_sizes_and_in_a_model(tmp_path):
         for other in (traced(probs, there), model([probs, there])):
             for one, wanted in zip(other, eager, strict=True):
                 np.testing.assert_array_equal(one, wanted)
+
+
+def test_a_tuned_margin_is_never_the_0_that_settings_read_as_off():
+    """The first clip alone is right everywhere, so the smallest margin does."""
+    probs = np.tile(np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), (4, 1, 1))
+    found = tuned(probs, np.ones((4, 3), bool), np.zeros(4, int), tolerance=0.0)
+    assert found.clips_per_video == 1
+    assert 0 < found.rule.margin

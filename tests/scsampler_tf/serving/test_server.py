@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 
@@ -63,6 +64,9 @@ def test_a_process_of_its_own_that_stops_when_told(model_base):
     process = subprocess.Popen(command + config, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         url = process.stdout.readline().split()[-1]
+        page = process.stdout.readline().split()[-1]
+        assert page == url.removesuffix("v1/models")
+        assert "<title>" in httpx.get(page, trust_env=False).text
         with ServingClient(f"{url}/scsampler") as client:
             assert client.predict("", {"x": [1.0]})["y"].tolist() == [3.5]
     finally:
@@ -78,6 +82,13 @@ def test_command_line_mistakes(tmp_path, monkeypatch, capsys):
     assert "cannot listen" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--model-base", str(tmp_path), "--threads", "0"])
+    with pytest.raises(SystemExit):
+        main(["--model-base", str(tmp_path), "--max-waiting-mb", "63"])
+    assert "must not be less than --max-request-mb" in capsys.readouterr().err
+    (tmp_path / "monitoring.config").write_text("prometheus {")
+    config = ["--monitoring-config", str(tmp_path / "monitoring.config")]
+    assert main(["--model-base", str(tmp_path), *config]) == 2
+    assert "not a monitoring config" in capsys.readouterr().err
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["--model-base", str(tmp_path)]) == 2
     assert "pip install" in capsys.readouterr().err
