@@ -18,11 +18,12 @@ from scsampler_tf.diversity import salient_clips
 from scsampler_tf.fusion import fuse
 from scsampler_tf.models.sampler import clip_logits
 from scsampler_tf.saliency import clip_saliency, visual_saliency
-from scsampler_tf.selection import gather_clips, strided
+from scsampler_tf.selection import gather_clips, strided, top_each
 from scsampler_tf.selection_config import seer
 from scsampler_tf.weighting import weighted_probabilities
 
 STRINGS = tf.TensorSpec([None, None], tf.string)
+OWN_K = "_k"  # ends the names of signatures with an input K
 
 
 class Composite(tf.Module):
@@ -71,16 +72,22 @@ class Composite(tf.Module):
         query = {"query": tf.TensorSpec([None], tf.string, "query")}
         specs = {
             "score": (self.score, features),
-            "select": (self.select, {**scores, **heard, **mask, **compared}),
-            "sample": (self.sample, {**features, **mask}),
             "classify": (self.classify, {**clips, **weights}),
-            "serving_default": (self.sample_and_classify, {**features, **clips, **mask}),
             "describe": (self.describe, query),
         }
+        # A server takes a request with all inputs of a signature only, so K makes signatures of its own.
+        for name, (body, inputs) in {
+            "select": (self.select, {**scores, **heard, **mask, **compared}),
+            "sample": (self.sample, {**features, **mask}),
+            "serving_default": (self.sample_and_classify, {**features, **clips, **mask}),
+        }.items():
+            specs[name] = (body, inputs)
+            specs[name + OWN_K] = (body, {**inputs, "K": tf.TensorSpec([None], tf.int32, "K")})
         return {
             name: tf.function(body).get_concrete_function(**inputs) for name, (body, inputs) in specs.items()
         }
 
+    @tf.function(input_signature=[STRINGS] * 3)  # traced once for all signatures
     def score(self, md, rgb_r, log_mel) -> dict:
         """Saliency `[B, L]` float32 of every clip by each network, the visual mean, where sound was.
 
@@ -108,20 +115,37 @@ class Composite(tf.Module):
             **seen,
         }
 
-    def select(self, visual, audio, has_audio, mask, features=None) -> dict:
-        """Clips `[B, K]` int32 in the order to classify them, -1 for none; the ranking score `[B, L]`."""
+    def select(self, visual, audio, has_audio, mask, features=None, K=None) -> dict:
+        """Clips `[B, K]` int32 in the order to classify them, -1 for none; the ranking score `[B, L]`.
+
+        K: int32 `[B]`, how many clips of each video; `[1]` is for all of them. None: that of the settings.
+        """
         config = self._selection
         mask = strided(mask, config.stride)  # lists are made of the clips that were looked at
         fused = fuse(
             config.fusion, visual, audio, mask, has_audio, alpha=config.alpha, k_prime=config.K_prime
         )
-        return {"indices": salient_clips(fused, mask, config, features), "saliency": fused}
+        if K is None:
+            return {"indices": salient_clips(fused, mask, config, features), "saliency": fused}
+        return {"indices": self._as_many(fused, mask, features, K), "saliency": fused}
 
-    def sample(self, md, rgb_r, log_mel, mask) -> dict:
-        """Features -> chosen clips and the scores behind the choice."""
+    def _as_many(self, fused, mask, features, K):
+        """Indices with a K `[B]` of each video's own: `[B, M]`, M the largest of them, at most L."""
+        config = self._selection
+        tf.debugging.assert_positive(K, "K: at least 1 clip of a video has to be chosen")
+        if not config.diversity and config.nms_gap < 2:
+            return top_each(fused, mask, K)
+        said = f"K: this model keeps clips from being alike and chooses no more than {config.K} of a video"
+        tf.debugging.assert_less_equal(K, config.K, said)
+        # One after the other is chosen, so that fewer clips are the first of more.
+        most = tf.where(tf.range(config.K) < K[:, None], salient_clips(fused, mask, config, features), -1)
+        return most[:, : tf.minimum(tf.reduce_max(K), tf.shape(mask)[1])]
+
+    def sample(self, md, rgb_r, log_mel, mask, K=None) -> dict:
+        """Features -> chosen clips and the scores behind the choice; K: as in `select`."""
         scores = self.score(md, rgb_r, log_mel)
         shown = {name: scores[name] for name in ("visual", "audio", "has_audio")}
-        return {**shown, **self.select(**shown, mask=mask, features=scores.get("features"))}
+        return {**shown, **self.select(**shown, mask=mask, features=scores.get("features"), K=K)}
 
     def classify(self, clips, saliency=None) -> dict:
         """RGB strips `[B, K]` (empty for none) -> probabilities of clips `[B, K, C]`, of videos `[B, C]`.
@@ -175,9 +199,9 @@ class Composite(tf.Module):
         )
         return tf.ensure_shape(spread, [None, None, self.classifier.output_shape[-1]]), used
 
-    def sample_and_classify(self, md, rgb_r, log_mel, clips, mask) -> dict:
+    def sample_and_classify(self, md, rgb_r, log_mel, clips, mask, K=None) -> dict:
         """Both in one request: of the strips of all clips `[B, L]` only the chosen ones are decoded."""
-        sampled = self.sample(md, rgb_r, log_mel, mask)
+        sampled = self.sample(md, rgb_r, log_mel, mask, K)
         indices = sampled["indices"]
         chosen = tf.gather(clips, tf.maximum(indices, 0), batch_dims=1)
         saliency = gather_clips(sampled["saliency"], indices)

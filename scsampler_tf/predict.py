@@ -2,9 +2,11 @@
 
     python -m scsampler_tf.predict holiday.mp4 --model saved_models/scsampler
     python -m scsampler_tf.predict holiday.mp4 --server http://localhost:8501 --json
+    python -m scsampler_tf.predict --manifest videos.csv --out results.jsonl --model saved_models/scsampler
 
 Every clip is scored from compressed features in one streaming pass; only the K chosen clips are decoded
-to pictures. For each video a timeline picture is written next to the answer.
+to pictures. For each video a timeline picture is written next to the answer; for the many videos of a
+manifest a line of JSON each, see `predict_batch`.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +30,11 @@ from pipelines.policy import unseen
 from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import decode_clips
 from pipelines.wire import pack_log_mel, pack_md, pack_strip
+from scsampler_tf.predict_models import Call, Server, about_model, local_model, remote_model
 
 CLIPS_AT_ONCE = 64  # bounds memory, and the size of a request to a server
 CLIP_QUALITY = 95
 SCORES = ("visual", "audio", "has_audio")
-
-Call = Callable[[str, dict], dict]
-"""Runs a signature of the exported model: (name, inputs) -> outputs, arrays and nested lists of bytes."""
 
 
 @dataclass(frozen=True)
@@ -83,59 +83,22 @@ class Prediction:
         }
 
 
-def local_model(folder: str | Path) -> Call:
-    """Runs an exported model in this process; `folder` is a version or the folder of all versions."""
-    import tensorflow as tf
-
-    folder = Path(folder)
-    versions = [path for path in folder.glob("*/") if path.name.isdigit()] if folder.is_dir() else []
-    if not (folder / "saved_model.pb").is_file():
-        if not versions:
-            raise UserError(f"{folder}: no exported model here; make one with python -m scsampler_tf.export")
-        folder = max(versions, key=lambda path: int(path.name))
-    try:
-        model = tf.saved_model.load(str(folder))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: cannot be loaded ({error}); export the model again") from None
-    missing = {"score", "select", "classify", "describe"} - set(model.signatures)
-    if missing:
-        raise UserError(
-            f"{folder}: no signature '{min(missing)}'; this model was not made by scsampler_tf.export"
-        )
-
-    def call(signature: str, inputs: dict) -> dict:
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        return {name: value.numpy() for name, value in model.signatures[signature](**tensors).items()}
-
-    return call
-
-
-@contextlib.contextmanager
-def remote_model(url: str, name: str) -> Iterator[Call]:
-    """Runs an exported model on a server with TF-Serving's REST interface, over one connection."""
-    from scsampler_tf.serving.client import ServingClient
-
-    with ServingClient(url, name) as client:
-        yield client.predict
-
-
-def predict(path: str | Path, call: Call) -> Prediction:
+def predict(path: str | Path, call: Call, k: int | None = None) -> Prediction:
     """Label, probabilities and salient moments of one video file, in memory that its length does not change.
 
-    Raises `VideoError` for a file that cannot be used.
+    k: how many clips are classified; None is what the model was exported with. Raises `VideoError` for a
+    file that cannot be used, `UserError` for a k that the model does not take.
     """
-    about = json.loads(_text(call("describe", {"query": [b""]})["about"]))
+    about = about_model(call)
     settings = settings_from_dict(about["features"])
     video = CompressedVideo(path, settings)
     options = about.get("selection", {})
     wanted = [*SCORES, *(["features"] if options.get("diversity") else [])]
     scores, bounds = _score(Path(path), video, settings, call, wanted)
-    mask = np.ones((1, len(bounds)), bool)
-    selected = call("select", {**{name: values[None] for name, values in scores.items()}, "mask": mask})
-    chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]
+    chosen, fused = _select(scores, call, options, k)
     clips = _decode(Path(path), video, settings, about, sorted(chosen))
     strips = [[pack_strip(clips[clip], CLIP_QUALITY) for clip in chosen]]
-    labels, fused = about["labels"], np.asarray(selected["saliency"])[0]
+    labels = about["labels"]
     # Only a model that weights its clips asks for their saliency.
     weights = {"saliency": fused[None, chosen]} if options.get("temperature") else {}
     classified = call("classify", {"clips": strips, **weights})
@@ -177,6 +140,24 @@ def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: 
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bounds
 
 
+def _select(scores: dict, call: Call, options: dict, k: int | None) -> tuple[list[int], np.ndarray]:
+    """The chosen clips in the order to classify them, and the score `[L]` that has ranked all."""
+    inputs = {name: values[None] for name, values in scores.items()}
+    inputs["mask"] = np.ones(inputs["visual"].shape, bool)
+    if k is None:
+        selected = call("select", inputs)
+    else:
+        if k > options.get("K", k) and (options.get("diversity") or options.get("nms_gap", 0) > 1):
+            raise UserError(
+                f"K {k}: this model keeps clips from being alike and chooses {options['K']} at most; "
+                "give fewer, or export it with a larger selection.K"
+            )
+        count = np.array([min(k, len(scores["visual"]))], np.int32)
+        selected = call("select_k", {**inputs, "K": count})
+    chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]
+    return chosen, np.asarray(selected["saliency"])[0]
+
+
 def _groups(items: Iterator, count: int) -> Iterator[list]:
     while group := list(itertools.islice(items, count)):
         yield group
@@ -193,11 +174,6 @@ def _decode(
         clip: center_crop(clip_pictures, about["clip_size"])
         for clip, clip_pictures in zip(chosen, pictures, strict=True)
     }
-
-
-def _text(value) -> str:
-    item = np.asarray(value, dtype=object).reshape(-1)[0]
-    return item.decode() if isinstance(item, bytes) else item
 
 
 def describe(prediction: Prediction) -> str:
@@ -224,19 +200,32 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m scsampler_tf.predict", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    parser.add_argument("videos", nargs="*", metavar="VIDEO")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--model", help="exported model: its folder of versions, or one version")
     where.add_argument("--server", metavar="URL", help="server with TF-Serving's REST interface")
     parser.add_argument(
         "--name", default="scsampler", help="name of the model on the server (default scsampler)"
     )
+    parser.add_argument("--K", type=int, help="clips to classify (default: what the model was exported with)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a video")
     parser.add_argument(
-        "--out", default="timelines", help="folder of the timeline pictures (default timelines)"
+        "--out",
+        help="folder of the timeline pictures (default timelines); with --manifest the file of answers",
+    )
+    parser.add_argument("--manifest", metavar="CSV", help="many videos: a list with a column path")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="with --manifest: processes that read videos (default 2)"
+    )
+    parser.add_argument(
+        "--retry-errors", action="store_true", help="with --manifest: again what failed before"
     )
     args = parser.parse_args(argv)
-    return run_command(lambda: _predict_all(args))
+    if bool(args.videos) == bool(args.manifest):
+        parser.error("name videos, or a list of them with --manifest")
+    if args.K is not None and args.K < 1:
+        parser.error(f"--K {args.K}: give 1 or more")
+    return run_command(lambda: _predict_list(args) if args.manifest else _predict_all(args))
 
 
 def picture_names(videos: list[str]) -> list[str]:
@@ -249,28 +238,41 @@ def picture_names(videos: list[str]) -> list[str]:
     return names
 
 
+def _predict_list(args: argparse.Namespace) -> int:
+    from scsampler_tf.predict_batch import predict_batch
+
+    if not args.out:
+        raise UserError("--out is missing; name the file of answers, such as results.jsonl")
+    if args.workers < 0:
+        raise UserError(f"--workers {args.workers}: give 0 or more")
+    model = Server(args.server, args.name) if args.server else args.model
+    summary = predict_batch(args.manifest, args.out, model, args.workers, args.K, args.retry_errors)
+    print(summary.text(args.out))
+    return 1 if summary.failed else 0
+
+
 def _predict_all(args: argparse.Namespace) -> int:
     local = None if args.server else local_model(args.model)
     with contextlib.nullcontext(local) if local else remote_model(args.server, args.name) as call:
-        out = make_folder(args.out)
+        out = make_folder(args.out or "timelines")
         done = [
-            _predict_one(path, call, out / picture, args.json)
+            _predict_one(path, call, out / picture, args)
             for path, picture in zip(args.videos, picture_names(args.videos), strict=True)
         ]
     return 0 if all(done) else 2
 
 
-def _predict_one(path: str, call: Call, picture: Path, as_json: bool) -> bool:
+def _predict_one(path: str, call: Call, picture: Path, args: argparse.Namespace) -> bool:
     """Prints the answer for a video, or the sentence that says why there is none."""
     from scsampler_tf.report import write_timeline
 
     try:
-        prediction = predict(path, call)
+        prediction = predict(path, call, args.K)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return False
     write_timeline(prediction, picture)
-    if as_json:
+    if args.json:
         print(json.dumps({**prediction.to_dict(), "timeline": str(picture)}, allow_nan=False))
     else:
         print(f"{describe(prediction)}\n  timeline: {picture}")

@@ -1,7 +1,7 @@
 """Which clips of a video are classified: SCSampler's top-K, the oracle and the paper's baselines.
 
-Selectors return clip indices `[V, K]` int32, -1 where a video has fewer than K clips. `top_k`, `ranks`,
-`strided`, `gather_clips`, `chosen_mask`, `dense` and `oracle_clips` are keras.ops and run inside the
+Selectors return clip indices `[V, K]` int32, -1 where a video has fewer than K clips. `top_k`, `top_each`,
+`ranks`, `strided`, `gather_clips`, `chosen_mask`, `dense` and `oracle_clips` are keras.ops and run inside the
 exported graph; the baselines that draw or space clips (`random_clips`, `uniform_clips`,
 `empirical_clips`, `fit_empirical`) are numpy only, for evaluation.
 
@@ -73,6 +73,18 @@ def top_k(scores, mask, k: int):
     # Padding before the cut, because L may be unknown here; the reshape makes K a static dimension again.
     first = ops.reshape(ops.pad(order(scores, mask), [[0, 0], [0, k]])[:, :k], (-1, k))
     return ops.where(clip_counts(mask) > ops.arange(k, dtype="int32"), first, -1)
+
+
+def top_each(scores, mask, counts):
+    """`top_k` with a K of each video's own, known only when the graph runs.
+
+    scores, mask: `[V, L]`; counts: int32 `[V]`. Returns int32 `[V, M]`, M the largest of the counts but no
+    more than L; padded with -1.
+    """
+    counts = ops.expand_dims(ops.cast(counts, "int32"), 1)
+    wanted = ops.minimum(counts, clip_counts(mask))
+    chosen = ops.where(clip_numbers(mask) < wanted, order(scores, mask), -1)
+    return chosen[:, : ops.max(counts, initial=0)]
 
 
 def gather_clips(values, indices):

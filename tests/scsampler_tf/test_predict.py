@@ -8,7 +8,9 @@ from PIL import Image
 
 from pipelines.errors import UserError, VideoError
 from pipelines.index import load_index
+from pipelines.manifest import read_manifest
 from scsampler_tf import predict as predict_module
+from scsampler_tf import predict_batch as predict_batch_module
 from scsampler_tf.adaptive import running_margins
 from scsampler_tf.answers import saliency_choice
 from scsampler_tf.composite import Composite
@@ -158,6 +160,52 @@ def test_text_for_people(tiny_model, videos):
     assert "3 of 6 clips classified, chosen by picture and sound" in lines[2]
     starts = [float(line.split()[0]) for line in lines[3:]]
     assert starts == sorted(starts)
+
+
+def test_as_many_clips_as_asked_for(tiny_model, videos):
+    usual = predict(videos / "left_3.mp4", tiny_model)
+    best = np.argsort(-usual.fused, kind="stable").tolist()
+    for k, count in ((1, 1), (2, 2), (5, 5), (2**40, CLIPS)):
+        found = predict(videos / "left_3.mp4", tiny_model, k)
+        assert [moment.clip for moment in found.moments] == best[:count]
+        np.testing.assert_array_equal(found.fused, usual.fused)
+        mean = np.mean([moment.probability for moment in found.moments if moment.label == found.label])
+        assert (count > 1) or found.probabilities[found.label] == pytest.approx(mean)
+
+
+def test_a_model_of_before_is_to_be_exported_again_for_another_k(videos, tmp_path):
+    class Older(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "query")])
+        def describe(self, query):
+            return {"about": tf.constant(["{}"])}
+
+    model = Older()
+    names = ("score", "select", "classify", "describe")
+    tf.saved_model.save(model, str(tmp_path), signatures=dict.fromkeys(names, model.describe))
+    with pytest.raises(UserError, match="no signature 'select_k'; export the model again"):
+        local_model(tmp_path)("select_k", {})
+
+
+def test_more_unlike_clips_than_the_model_chooses(beyond, videos):
+    assert len(predict(videos / "left_3.mp4", beyond, 1).moments) == 1
+    with pytest.raises(UserError, match="K 5: this model keeps clips from being alike and chooses 4 at most"):
+        predict(videos / "left_3.mp4", beyond, 5)
+
+
+def test_a_manifest_is_answered_as_its_videos_are(tiny_run, tiny_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict_batch_module, "local_model", lambda folder: tiny_model)
+    out = tmp_path / "results.jsonl"
+    words = ["--manifest", str(tiny_run.manifest), "--out", str(out), "--model", "ready", "--workers", "0"]
+    assert main(words) == 0
+    rows, _ = read_manifest(tiny_run.manifest)
+    found = {line["path"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert {name: line["true_label"] for name, line in found.items()} == {row.name: row.label for row in rows}
+    right = 0
+    for row in rows:
+        answer = predict(row.path, tiny_model)
+        assert found[row.name]["probabilities"] == answer.probabilities
+        right += answer.label == row.label
+    assert f"({right} of 9 answered videos with a label)" in capsys.readouterr().out
 
 
 def test_folders_that_hold_no_model(tmp_path, capsys):

@@ -59,6 +59,35 @@ def test_top_k_and_ranks_equal_sorting(seed, k):
 
 
 @settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), most=st.integers(1, 40))
+def test_a_k_of_each_videos_own_is_that_many_of_its_list(seed, most):
+    scores, mask = scores_and_mask(seed)
+    counts = np.random.default_rng(seed).integers(1, most + 1, len(scores)).astype("int32")
+    found = np.asarray(selection.top_each(scores, mask, counts))
+    width = min(counts.max(), scores.shape[1])
+    for row, count in enumerate(counts):
+        expected = brute_top_k(scores[row : row + 1], mask[row : row + 1], count)[0]
+        expected = np.pad(expected, (0, 40), constant_values=-1)[:width]
+        np.testing.assert_array_equal(found[row], expected)
+    assert found.shape == (len(scores), width)
+
+
+def test_a_k_of_each_videos_own_in_a_graph_of_any_size():
+    counted = tf.function(
+        selection.top_each,
+        input_signature=[
+            tf.TensorSpec([None, None]),
+            tf.TensorSpec([None, None], tf.bool),
+            tf.TensorSpec([None], tf.int32),
+        ],
+    )
+    scores = tf.constant([[0.1, 0.7, 0.3, 0.7]] * 3)
+    np.testing.assert_array_equal(counted(scores, RAGGED, [2, 3, 1]), [[1, 3, -1], [1, 0, -1], [-1, -1, -1]])
+    assert counted(scores, RAGGED, [1, 1, 1]).shape == (3, 1)
+    assert counted(scores[:0], RAGGED[:0], tf.zeros([0], tf.int32)).shape == (0, 0)
+
+
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 40), stride=st.integers(1, 5))
 def test_padding_and_a_stride_change_nothing_else(seed, k, stride):
     scores, mask = scores_and_mask(seed)

@@ -1,5 +1,6 @@
 """The client against a scripted server: what it sends, how it reads, what it says when things go wrong."""
 
+import gzip
 import http.server
 import json
 import subprocess
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from scsampler_tf.serving.client import ServingClient, decode, encode, model_url
+from scsampler_tf.serving import client as client_module
+from scsampler_tf.serving.client import RequestRefused, ServingClient, decode, encode, model_url
 
 
 def output(dtype: str, rank: int) -> dict:
@@ -32,6 +34,9 @@ class Scripted(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.headers.append(self.headers)
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
         self.server.requests.append((self.path, json.loads(body)))
         self._answer(*(self.server.answers.pop(0) if self.server.answers else (200, {"outputs": [1.0]})))
 
@@ -44,6 +49,9 @@ class Scripted(http.server.BaseHTTPRequestHandler):
             return
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.send_response(status)
+        if self.server.packs:
+            body = gzip.compress(body)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -56,6 +64,7 @@ class Scripted(http.server.BaseHTTPRequestHandler):
 def scripted():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     server.requests, server.answers, server.released = [], [], threading.Event()
+    server.headers, server.packs = [], False
     server.handle_error = lambda *arguments: None  # connections that the script cut
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -106,6 +115,62 @@ def test_what_is_sent(client, scripted):
             "mask": [True],
         },
     }
+
+
+def large(count: int) -> dict:
+    """Inputs that make a body of `count` bytes."""
+    return {"x": "a" * (count - len('{"signature_name": "serving_default", "inputs": {"x": ""}}'))}
+
+
+def test_bodies_of_a_size_that_a_server_unpacks_are_packed(client, scripted, monkeypatch):
+    monkeypatch.setattr(client_module, "PACKED_TO", 3000)
+    for size in (1023, 1024, 3000, 3001):
+        client.predict("", large(size))
+    packed = [(headers["Content-Encoding"], int(headers["Content-Length"])) for headers in scripted.headers]
+    assert packed[0] == (None, 1023)
+    assert packed[3] == (None, 3001)
+    assert packed[1][0] == packed[2][0] == "gzip"
+    assert packed[1][1] < packed[2][1] < 200
+    assert [document["inputs"] for _, document in scripted.requests] == [
+        large(size) for size in (1023, 1024, 3000, 3001)
+    ]
+
+
+def test_packed_bodies_are_sent_again_as_they_were(client, scripted):
+    scripted.answers.append((503, {"error": "busy"}))
+    client.predict("", large(2000))
+    first, second = scripted.requests
+    assert first == second
+    assert [headers["Content-Encoding"] for headers in scripted.headers] == ["gzip", "gzip"]
+
+
+def test_packing_can_be_left_out(scripted):
+    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", gzip=False) as client:
+        client.predict("", large(5000))
+    assert scripted.headers[0]["Content-Encoding"] is None
+
+
+def test_packed_answers_are_asked_for_and_read(client, scripted):
+    scripted.packs = True
+    assert client.predict("", {})["y"].tolist() == [1.0]
+    assert "gzip" in scripted.headers[0]["Accept-Encoding"]
+
+
+def test_the_size_limit_is_that_of_the_unpacked_body(scripted):
+    url = f"http://127.0.0.1:{scripted.server_port}/v1/models/m"
+    with ServingClient(url, max_request_bytes=5000) as client:
+        client.predict("", large(5000))
+        with pytest.raises(RequestRefused, match="fewer clips"):
+            client.predict("", large(5001))
+    assert len(scripted.requests) == 1
+
+
+@pytest.mark.parametrize(("status", "of_the_request"), [(400, True), (413, True), (404, False), (503, False)])
+def test_which_failures_are_the_requests_own(client, scripted, status, of_the_request):
+    scripted.answers.extend([(status, {"error": "no"})] * 4)
+    with pytest.raises(UserError) as caught:
+        client.predict("", {})
+    assert isinstance(caught.value, RequestRefused) == of_the_request
 
 
 def test_lone_output_gets_its_name_back(client, scripted):

@@ -21,7 +21,8 @@ MODEL = "/v1/models/scsampler"
 
 
 def fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for name, text in blocks if name == language]
 
 
 def test_the_guides_curl_calls_work_as_printed(server):
