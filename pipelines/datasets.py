@@ -1,92 +1,41 @@
-"""`tf.data` inputs: RGB clips for the classifier, clips grouped by video for the samplers."""
+"""`tf.data` inputs from records: clips grouped by video for the samplers, all clips of one video."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines.augment import random_colours, random_crop, random_flip, random_resized_crop
-from pipelines.decoding import ClipJob, decode_job, draw_clips
-from pipelines.errors import VideoError
 from pipelines.index import FeatureIndex, VideoRecord
 from pipelines.records import parse
 from pipelines.unpack import unpack_features
-from pipelines.workers import run_jobs
-
-SHUFFLE_BYTES = 256e6
 
 
-def training_clips(
-    index: FeatureIndex,
-    videos: list[VideoRecord],
-    *,
-    resize: int,
-    clips_per_video: int,
-    inside_action: bool,
-    workers: int,
-    seed: int,
-    cache: bool,
-) -> tf.data.Dataset:
-    """(clip `[F, resize, resize, 3]` uint8, label int64) pairs of one epoch, `clips_per_video` of each video.
+def epoch_steps(count: int, batch: int) -> int:
+    """How many whole batches `count` examples are, at least one."""
+    return max(1, count // batch)
 
-    Fresh clips are drawn every epoch (appendix A.2: random clips with temporal jittering); with `cache`
-    the first epoch's clips are kept in memory and used again. A video that cannot be decoded any more is
-    left out with a line on stdout.
+
+def epoch_order(count: int, wanted: int, seed: int, epoch: tf.Tensor | int) -> tf.Tensor:
+    """Which of `count` things an epoch takes, `[wanted]` int64, each as often as any other or once more.
+
+    The random order follows from `seed` and `epoch` alone.
     """
-    draws = np.random.SeedSequence(seed)
-
-    def epoch() -> Iterator[tuple[np.ndarray, int]]:
-        rng = np.random.default_rng(draws.spawn(1)[0])
-        jobs = (
-            ClipJob(
-                video, draw_clips(video, index.settings, clips_per_video, inside_action, rng), resize, resize
-            )
-            for video in (videos[place] for place in rng.permutation(len(videos)))
-        )
-        for job, clips in run_jobs(decode_job, jobs, workers, ordered=True):
-            if isinstance(clips, VideoError):
-                print(f"left out: {clips}")
-                continue
-            for clip in clips:
-                yield clip, index.label_id(job.video)
-
-    shape = [index.settings.clip_frames, resize, resize, 3]
-    data = tf.data.Dataset.from_generator(
-        epoch, output_signature=(tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([], tf.int64))
-    )
-    return data.cache() if cache else data
+    rounds = -(-wanted // count)
+    number = tf.cast(epoch, tf.int64) * rounds
+    orders = [
+        # Negative, unlike the numbers from which clips are drawn: the same ones would draw alike.
+        tf.argsort(tf.random.stateless_uniform([count], _seed(seed, -1 - number - again)))
+        for again in range(rounds)
+    ]
+    return tf.cast(tf.concat(orders, axis=0)[:wanted], tf.int64)
 
 
-def augmented(
-    data: tf.data.Dataset, size: int, flip: bool, seed: int, least_area: float = 0.0, colour: float = 0.0
-) -> tf.data.Dataset:
-    """Endless shuffled clips, changed at random (`augment`): float32 `[F, size, size, 3]`.
-
-    Each is cropped to `size`, or with `least_area` above 0 to a window of at least that share of its area;
-    `flip` mirrors it at even odds; `colour` above 0 is the strength of other colours.
-    """
-    counter = tf.data.Dataset.counter()
-
-    def change(pair, count):
-        clip, label = pair
-        # Crops and mirror images of one seed stay the same whatever else is asked for.
-        first, second, third = (_seed(seed, number) for number in (2 * count, 2 * count + 1, -count - 1))
-        if least_area:
-            clip = random_resized_crop(clip, size, least_area, first)
-        else:
-            clip = random_crop(clip, size, first)
-        if flip:
-            clip = random_flip(clip, second)
-        if colour:
-            clip = random_colours(clip, colour, third)
-        return tf.cast(clip, tf.float32), label
-
-    clip_bytes = math.prod(data.element_spec[0].shape)
-    data = data.shuffle(
-        max(64, int(SHUFFLE_BYTES // clip_bytes)), seed=seed, reshuffle_each_iteration=True
-    ).repeat()
-    return tf.data.Dataset.zip(data, counter).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+def batch_videos(
+    videos: list[VideoRecord], batch: int, seed: int, epoch: int, step: int
+) -> list[VideoRecord]:
+    """The videos of a batch of `sampler_videos`, counted from 0."""
+    order = epoch_order(len(videos), epoch_steps(len(videos), batch) * batch, seed, epoch).numpy()
+    return [videos[place] for place in order[step * batch : (step + 1) * batch]]
 
 
 def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:
@@ -102,8 +51,12 @@ def sampler_videos(
     clips_per_video: int,
     batch: int,
     seed: int,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Endless batches of videos with `clips_per_video` (N) clips drawn from each, for training a sampler.
+
+    An epoch is as many whole batches as there are videos for. Its order and clips follow from `seed` and
+    its number, so that a training that goes on at `first_epoch` sees what it would have seen.
 
     Yields ({"frames": `[V, N, P, ...]`, "frame_mask": `[V, N, P]` bool}, target `[V, N, 3]` float32 with
     the label, the classifier's score of the true class and 1 for a clip that counts). `true_scores` holds
@@ -114,22 +67,23 @@ def sampler_videos(
     then a clip counts if any of the fields has something of it. A batch holds V N clips of all of them.
     """
     names = _input_names(field)
-    rows = tf.data.Dataset.from_tensor_slices(
-        (
-            [index.shard_path(video) for video in videos],
-            [index.label_id(video) for video in videos],
-            tf.ragged.constant([np.asarray(scores, np.float32) for scores in true_scores], dtype=tf.float32),
-        )
-    )
-    rows = rows.shuffle(len(videos), seed=seed, reshuffle_each_iteration=True).repeat()
-    rows = tf.data.Dataset.zip(rows, tf.data.Dataset.counter())
+    paths = tf.constant([index.shard_path(video) for video in videos])
+    labels = tf.constant([index.label_id(video) for video in videos])
+    known = tf.ragged.constant([np.asarray(scores, np.float32) for scores in true_scores], dtype=tf.float32)
+    wanted = epoch_steps(len(videos), batch) * batch
 
-    def one_video(row, count):
-        path, label, scores = row
-        chosen = _draw(tf.size(scores), clips_per_video, tf.stack([tf.constant(seed, tf.int64), count]))
-        return _chosen_clips(path, chosen, names, index, clips_per_video, label, scores)
+    def one_epoch(epoch):
+        order = epoch_order(len(videos), wanted, seed, epoch)
+        return tf.data.Dataset.from_tensor_slices((order, epoch * wanted + tf.range(wanted, dtype=tf.int64)))
 
-    data = rows.interleave(one_video, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    def one_video(place, count):
+        scores = known[place]
+        chosen = _draw(tf.size(scores), clips_per_video, _seed(seed, count))
+        clips = _chosen_clips(paths[place], chosen, names, index, clips_per_video, labels[place], scores)
+        return clips.get_single_element()
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    data = epochs.flat_map(one_epoch).map(one_video, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 

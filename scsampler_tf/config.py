@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.settings import FeatureSettings
-from scsampler_tf.config_values import check_number, check_word, literal, replaced
+from scsampler_tf.config_values import check_number, check_word, parsed_settings, replaced
 from scsampler_tf.selection_config import SelectionConfig, check_selection
 
 OBJECTIVES = ("ac", "sal_cl", "sal_rank")
@@ -18,6 +18,7 @@ SAMPLER_KINDS = (*SAMPLERS, "iframe")
 FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
 RECORD_FIELDS = {**FIELDS, "iframe": "iframe"}
 STRATEGIES = ("one_device", "mirrored")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLIP_SOURCES = ("auto", "segments", "all")
 TRAINABLE = ("all", "head")
 
@@ -108,6 +109,8 @@ class ExperimentConfig:
     iframe: SamplerConfig = field(default_factory=SamplerConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     strategy: str = "one_device"
+    precision: str = "float32"
+    """What networks compute in while they are trained; weights, losses and saliency are float32 always."""
     seed: int = 0
 
     def __post_init__(self):
@@ -210,6 +213,7 @@ def check(config: ExperimentConfig) -> None:
 def _check_words(config: ExperimentConfig) -> None:
     words = [
         ("strategy", config.strategy, STRATEGIES),
+        ("precision", config.precision, PRECISIONS),
         ("classifier.clips", config.classifier.clips, CLIP_SOURCES),
         ("classifier.schedule", config.classifier.schedule, SCHEDULES),
         ("selection.fusion", config.selection.fusion, SCHEMES),
@@ -255,19 +259,7 @@ def from_dict(values: dict, base: ExperimentConfig | None = None) -> ExperimentC
 
 def with_settings(config: ExperimentConfig, settings: list[str]) -> ExperimentConfig:
     """Applies `part.key=value` texts as given on a command line, e.g. `classifier.epochs=3`."""
-    values: dict[str, Any] = {}
-    for text in settings:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise UserError(f"--set {text}: write it as part.key=value, e.g. classifier.epochs=3")
-        *path, last = key.strip().split(".")
-        inner = values
-        for step in path:
-            inner = inner.setdefault(step, {})
-            if not isinstance(inner, dict):
-                raise UserError(f"--set {text}: {step} was given a value of its own; leave one of them out")
-        inner[last] = literal(value.strip())
-    return from_dict(values, config)
+    return from_dict(parsed_settings(settings), config)
 
 
 def _parts(config: ExperimentConfig) -> list[tuple[str, Any]]:

@@ -48,6 +48,23 @@ def literal(text: str) -> Any:
         return {"True": True, "False": False}.get(text, text)
 
 
+def parsed_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Groups of settings from `part.key=value` texts as given on a command line; the last of two counts."""
+    values: dict[str, Any] = {}
+    for text in settings:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise UserError(f"--set {text}: write it as part.key=value, e.g. classifier.epochs=3")
+        *path, last = key.strip().split(".")
+        inner = values
+        for step in path:
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {text}: {step} was given a value of its own; leave one of them out")
+        inner[last] = literal(value.strip())
+    return values
+
+
 def replaced(base: Any, values: dict, where: str) -> Any:
     """The dataclass `base` with plain data in place of its values.
 

@@ -19,8 +19,11 @@ from pipelines.index import FeatureIndex
 from pipelines.manifest import read_manifest
 from pipelines.prepare import prepare
 from pipelines.prepare import report as feature_report
-from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig, preset, with_settings
-from scsampler_tf.workdir import Workdir, claim_workdir
+from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig, preset
+from scsampler_tf.config_file import configured
+from scsampler_tf.dry_run import experiment_stages, told
+from scsampler_tf.versions import note_versions
+from scsampler_tf.workdir import Workdir, claim_workdir, is_claimed
 
 EXPORT_NAME = "scsampler"
 
@@ -67,7 +70,7 @@ def train_and_score(
     from scsampler_tf.score import score_kind
     from scsampler_tf.train import train
 
-    kinds = [kind for kind in SAMPLERS if kind != "audio" or _sound(index)]
+    kinds = [kind for kind in SAMPLERS if kind != "audio" or has_sound(index)]
     for kind in ("classifier", *kinds):
         stages.run(
             f"{prefix}train {kind}",
@@ -86,7 +89,8 @@ def measured_split(index: FeatureIndex) -> str:
     )
 
 
-def _sound(index: FeatureIndex) -> bool:
+def has_sound(index: FeatureIndex) -> bool:
+    """Whether an audio sampler can be trained."""
     return any(video.has_audio for video in index.of_split("train"))
 
 
@@ -119,19 +123,32 @@ def _peak_mb() -> int:
 
 def _export_once(workdir: Workdir, config: ExperimentConfig, model_base: Path) -> Path:
     """Exports unless the newest version holds these very networks and settings."""
-    from scsampler_tf.export import ABOUT_PATH, export
-    from scsampler_tf.tables import load_table
+    from scsampler_tf.export import export
+
+    if known := exported(workdir):
+        return known
+    version = export(workdir, config, EXPORT_NAME, model_base)
+    write_json(workdir.path / "export.json", {"networks": _networks(workdir), "version": str(version)})
+    return version
+
+
+def exported(workdir: Workdir) -> Path | None:
+    """The exported version that holds the very networks of the score tables; None without one."""
+    from scsampler_tf.export import ABOUT_PATH
 
     note = workdir.path / "export.json"
+    if not note.exists():
+        return None
+    known = read_json(note)
+    same = known["networks"] == _networks(workdir) and (Path(known["version"]) / ABOUT_PATH).exists()
+    return Path(known["version"]) if same else None
+
+
+def _networks(workdir: Workdir) -> dict[str, str]:
+    from scsampler_tf.tables import load_table
+
     kinds = [kind for kind in ("classifier", *SAMPLERS) if workdir.table(kind).exists()]
-    networks = {kind: load_table(workdir.table(kind)).made_by["network"] for kind in kinds}
-    if note.exists():
-        known = read_json(note)
-        if known["networks"] == networks and (Path(known["version"]) / ABOUT_PATH).exists():
-            return Path(known["version"])
-    version = export(workdir, config, EXPORT_NAME, model_base)
-    write_json(note, {"networks": networks, "version": str(version)})
-    return version
+    return {kind: load_table(workdir.table(kind)).made_by["network"] for kind in kinds}
 
 
 def _example(workdir: Workdir, videos: list) -> Path:
@@ -191,6 +208,10 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change one setting"
     )
+    parser.add_argument("--config", metavar="FILE", help="settings of a JSON or TOML file, below --set")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print the settings, versions and stages as JSON"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that read videos (default 2)")
     parser.add_argument("--strategy", choices=("one_device", "mirrored"), help="one device, or all of them")
     parser.add_argument("--model-base", help="where to export to (default WORKDIR/saved_models)")
@@ -203,7 +224,7 @@ def checked_config(args: argparse.Namespace) -> ExperimentConfig:
 
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
-    config = with_settings(preset(args.preset), args.set)
+    config = configured(preset(args.preset), args.config, args.set)
     for part in ("classifier", *SAMPLER_KINDS):
         name = getattr(config, part).arch
         if name not in PRESETS:
@@ -212,11 +233,32 @@ def checked_config(args: argparse.Namespace) -> ExperimentConfig:
     return config
 
 
+def plan_text(
+    args: argparse.Namespace,
+    config: ExperimentConfig,
+    rows: int,
+    before: dict[str, str] | None = None,
+    **more,
+) -> str:
+    """What `--dry-run` prints: settings, versions and stages of a run that may or may not have begun.
+
+    `rows` as in `experiment_stages`; `before` is put before the stages, `more` beside them.
+    """
+    is_claimed(args.workdir, config)  # other settings than those of the run show here too
+    stages = {**(before or {}), **experiment_stages(Workdir(Path(args.workdir)), config, rows)}
+    strategy = args.strategy or config.strategy
+    return told(config, workdir=str(args.workdir), strategy=strategy, stages=stages, **more)
+
+
 def run(args: argparse.Namespace, manifest: str | Path) -> None:
     """One experiment from parsed options, with its closing words."""
     config = checked_config(args)
-    read_manifest(manifest)  # a mistyped name must not claim the folder for these settings
+    rows, refused = read_manifest(manifest)  # a mistyped name must not claim the folder for these settings
+    if args.dry_run:
+        print(plan_text(args, config, len(rows) + len(refused)))
+        return
     workdir = claim_workdir(args.workdir, config)
+    note_versions(workdir.path)
     base = Path(args.model_base) if args.model_base else workdir.path / "saved_models"
     results = experiment(
         manifest,

@@ -87,7 +87,8 @@ def make_point(
     table = load_table(workdir.table("classifier"))
     require_clips_of(table, index)
     own = getattr(config, point.kind)
-    options = {"K": config.selection.K, "strategy": make_strategy(strategy), "seed": config.seed}
+    options = {"K": config.selection.K, "seed": config.seed, "precision": config.precision}
+    options |= {"strategy": make_strategy(strategy)}
     train_sampler(point.kind, index, own, table, folder, **options, quiet=quiet)
     make_folder(path.parent)
     score(point.kind, index, folder, path, workers=0, quiet=quiet)

@@ -31,9 +31,12 @@ from scsampler_tf.experiment import (
     checked_config,
     experiment,
     measured_split,
+    plan_text,
     train_and_score,
 )
+from scsampler_tf.quickstart import made
 from scsampler_tf.transfer_scores import TRANSFER, make_transfer
+from scsampler_tf.versions import note_versions
 from scsampler_tf.workdir import Workdir, claim_workdir
 
 JOINT = "joint"
@@ -175,9 +178,13 @@ def run(args: argparse.Namespace) -> None:
     if args.manifest and args.videos is not None:
         raise UserError("--videos: is for the set that this command makes; leave it out with --manifest")
     stages_file = Path(args.workdir) / STAGES_NAME
+    if args.dry_run:
+        print(_plan_text(args, config))
+        return
     manifest = args.manifest or _own_videos(args, Stages(stages_file))
     read_manifest(manifest)  # a mistyped name must not claim the folder for these settings
     workdir = claim_workdir(args.workdir, config)
+    note_versions(workdir.path)
     base = Path(args.model_base) if args.model_base else workdir.path / "saved_models"
     options = {"workers": args.workers, "strategy": args.strategy or config.strategy}
     experiment(manifest, workdir, config, model_base=base, **options)
@@ -186,6 +193,14 @@ def run(args: argparse.Namespace) -> None:
     lacking = make_parts(plan, args.without)
     paths = write_tables(plan, args.without, lacking)
     print(closing_words(plan, paths, lacking, time.monotonic() - began))
+
+
+def _plan_text(args: argparse.Namespace, config: ExperimentConfig) -> str:
+    if args.manifest:
+        rows, before = sum(map(len, read_manifest(args.manifest))), {}
+    else:
+        rows, before = _videos(args), {"videos": made(Path(args.workdir) / "data")}
+    return plan_text(args, config, rows, before, then=[name for name in PARTS if name not in args.without])
 
 
 def checked_other(asked: str | None, config: ExperimentConfig) -> str:
@@ -200,8 +215,12 @@ def checked_other(asked: str | None, config: ExperimentConfig) -> str:
 
 
 def _own_videos(args: argparse.Namespace, stages: Stages) -> Path:
-    folder, count = Path(args.workdir) / "data", VIDEOS if args.videos is None else args.videos
-    return stages.run("videos", lambda: make_set(folder, count, DATA_SEED, workers=max(args.workers, 1)))
+    folder, workers = Path(args.workdir) / "data", max(args.workers, 1)
+    return stages.run("videos", lambda: make_set(folder, _videos(args), DATA_SEED, workers=workers))
+
+
+def _videos(args: argparse.Namespace) -> int:
+    return VIDEOS if args.videos is None else args.videos
 
 
 def main(argv: list[str] | None = None) -> int:

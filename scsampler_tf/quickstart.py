@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 
 from pipelines.errors import run_command
-from pipelines.synthetic import make_set
-from scsampler_tf.experiment import add_experiment_arguments, checked_config, run
+from pipelines.synthetic import MANIFEST, make_set
+from scsampler_tf.dry_run import DONE, TO_DO
+from scsampler_tf.experiment import add_experiment_arguments, checked_config, plan_text, run
 
 VIDEOS = 132
 DATA_SEED = 7
+
+
+def made(data: Path) -> str:
+    """Whether the videos have been made; the manifest is written when all of them are there."""
+    return DONE if (data / MANIFEST).exists() else TO_DO
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,9 +34,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body():
-        checked_config(args)
+        config = checked_config(args)
+        data = Path(args.workdir) / "data"
+        if args.dry_run:
+            print(plan_text(args, config, args.videos, {"videos": made(data)}))
+            return
         print(f"== making {args.videos} videos", flush=True)
-        run(args, make_set(Path(args.workdir) / "data", args.videos, DATA_SEED, workers=max(args.workers, 1)))
+        run(args, make_set(data, args.videos, DATA_SEED, workers=max(args.workers, 1)))
 
     return run_command(body)
 

@@ -1,14 +1,12 @@
 """Where and how networks run: distribution strategy, seeds, versions."""
 
-import platform
-from importlib.metadata import version
-
 import keras
 import tensorflow as tf
 
 from pipelines.errors import UserError
+from scsampler_tf.versions import versions
 
-VERSIONED = ("tensorflow", "keras", "av", "numpy")
+__all__ = ["even_batch", "make_strategy", "set_seed", "versions"]
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -35,8 +33,3 @@ def even_batch(batch: int, strategy: tf.distribute.Strategy) -> int:
 def set_seed(seed: int) -> None:
     """Seeds Python, NumPy and TensorFlow, which weights, dropout and shuffling draw from."""
     keras.utils.set_random_seed(seed)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}

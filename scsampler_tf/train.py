@@ -5,8 +5,8 @@
     python -m scsampler_tf.train joint --workdir runs/mine
 
 Settings come from the run's config.json (written by scsampler_tf.experiment, or here with --preset) and
-can be changed with --set part.key=value while a run has not begun. An interrupted training goes on with
-its last whole epoch when the same command is given again.
+can be changed with --config FILE and --set part.key=value while a run has not begun. An interrupted
+training goes on after its last whole epoch when the same command is given again.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from scsampler_tf.config import (
     STRATEGIES,
     ExperimentConfig,
     preset,
-    with_settings,
 )
-from scsampler_tf.workdir import Workdir, claim_workdir, open_workdir
+from scsampler_tf.config_file import configured
+from scsampler_tf.dry_run import told, training_state
+from scsampler_tf.versions import note_versions
+from scsampler_tf.workdir import Workdir, claim_workdir, is_claimed, open_workdir
 
 
 def train(
@@ -36,9 +38,10 @@ def train(
     strategy: str,
     folder: Path | None = None,
     quiet: bool = False,
+    profile: bool = False,
 ) -> Path:
     """Trains the classifier (`what` = "classifier"), one of the samplers, or all of the run's trained ones
-    together ("joint"); returns its folder."""
+    together ("joint"); returns its folder. `profile` adds a profile of some batches to its logs."""
     from scsampler_tf.runtime import make_strategy
     from scsampler_tf.tables import load_table
     from scsampler_tf.train_classifier import train_classifier
@@ -47,34 +50,39 @@ def train(
 
     index = workdir.index(config)
     folder = folder or workdir.model(what)
-    devices = make_strategy(strategy)
+    options = {"strategy": make_strategy(strategy), "seed": config.seed, "quiet": quiet, "profile": profile}
     if what == "classifier":
-        train_classifier(
-            index, config.classifier, folder, strategy=devices, seed=config.seed, workers=workers, quiet=quiet
-        )
+        precision = config.precision
+        train_classifier(index, config.classifier, folder, workers=workers, precision=precision, **options)
         return folder
     path = workdir.table("classifier")
     table = load_table(path) if path.exists() else None
-    options = {"K": config.selection.K, "strategy": devices, "seed": config.seed, "quiet": quiet}
+    options["K"] = config.selection.K
     if what == "joint":
         sources = {kind: workdir.model(kind) for kind in SAMPLERS}
         train_joint(index, joint_config(config), table, folder, sources, **options)
     else:
+        options["precision"] = config.precision
         train_sampler(what, index, getattr(config, what), table, folder, **options)
     return folder
 
 
-def run_config(args: argparse.Namespace) -> tuple[Workdir, ExperimentConfig]:
-    """The run's folder and configuration from `--workdir`, `--preset` and `--set`."""
+def run_config(args: argparse.Namespace, claim: bool = True) -> tuple[Workdir, ExperimentConfig]:
+    """The run's folder and configuration from `--workdir`, `--preset`, `--config` and `--set`.
+
+    Without `claim` a run that has not begun is left so, and nothing is written.
+    """
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
     workdir = Workdir(Path(args.workdir))
     if workdir.config_file.is_file() and not args.preset:
         workdir, config = open_workdir(args.workdir)
-        return workdir, with_settings(config, args.set)
-    config = with_settings(preset(args.preset or "small"), args.set)
-    if not workdir.config_file.is_file():
+        return workdir, configured(config, args.config, args.set)
+    config = configured(preset(args.preset or "small"), args.config, args.set)
+    if not is_claimed(args.workdir, config):
         workdir.index(config)  # without features it is no run: a mistyped name shall not make a folder
+    if not claim:
+        return workdir, config
     return claim_workdir(args.workdir, config), config
 
 
@@ -84,6 +92,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", help="small, paper or tiny; only for a run that has not begun (default small)"
     )
+    parser.add_argument("--config", metavar="FILE", help="settings of a JSON or TOML file, below --set")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change one setting"
     )
@@ -100,34 +109,49 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--objective", choices=OBJECTIVES, help="what the sampler is trained for")
     parser.add_argument("--strategy", choices=STRATEGIES, help="one device, or all of them")
     parser.add_argument("--out", help="folder of the trained network (default WORKDIR/models/...)")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="profile batches 2 to 11 of what is trained now, for TensorBoard",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print the settings, versions and what is left as JSON"
+    )
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
-    def body():
-        workdir, config = run_config(args)
-        what = args.what
-        if args.what == "sampler":
-            if not args.kind:
-                raise UserError("which sampler? give --kind md, rgb_r, audio or iframe")
-            what = args.kind
-            if args.objective:
-                changed = dataclasses.replace(getattr(config, what), objective=args.objective)
-                config = dataclasses.replace(config, **{what: changed})
-        elif args.kind or args.objective:
+    return run_command(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    workdir, config = run_config(args, claim=not args.dry_run)
+    what, config = _asked(args, config)
+    folder = Path(args.out) if args.out else workdir.model(what)
+    if args.dry_run:
+        state = training_state(folder)
+        print(told(config, workdir=str(args.workdir), train={what: state}, folder=str(folder)))
+        return
+    strategy = args.strategy or config.strategy
+    note_versions(workdir.path)
+    options = {"workers": args.workers, "strategy": strategy, "profile": args.profile}
+    train(what, workdir, config, folder=folder, **options)
+    print(f"{what}: {folder}")
+
+
+def _asked(args: argparse.Namespace, config: ExperimentConfig) -> tuple[str, ExperimentConfig]:
+    """What is to be trained, and the configuration with `--objective` in it."""
+    if args.what != "sampler":
+        if args.kind or args.objective:
             raise UserError(
                 "--kind and --objective belong to samplers; leave them out for the classifier and joint"
             )
-        folder = train(
-            what,
-            workdir,
-            config,
-            workers=args.workers,
-            strategy=args.strategy or config.strategy,
-            folder=Path(args.out) if args.out else None,
-        )
-        print(f"{what}: {folder}")
-
-    return run_command(body)
+        return args.what, config
+    if not args.kind:
+        raise UserError("which sampler? give --kind md, rgb_r, audio or iframe")
+    if args.objective:
+        changed = dataclasses.replace(getattr(config, args.kind), objective=args.objective)
+        config = dataclasses.replace(config, **{args.kind: changed})
+    return args.kind, config
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from pipelines.datasets import augmented, training_clips
 from pipelines.decoding import ClipJob, decode_job, draw_clips
 from pipelines.errors import UserError
 from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
+from pipelines.training_clips import TrainingClips, augmented
 from pipelines.workers import run_jobs
 from scsampler_tf.config import ClassifierConfig
 from scsampler_tf.cost import count
@@ -33,11 +34,14 @@ def train_classifier(
     strategy,
     seed: int,
     workers: int,
+    precision: str = "float32",
     quiet: bool = False,
+    profile: bool = False,
 ) -> None:
     """Trains f on the train split and keeps the network with the highest log-likelihood of val clips.
 
-    With 0 epochs f is the network of `config.weights` as it is, whose classes must include the labels.
+    `precision` is what the network computes in meanwhile; the one that is kept computes in float32. With
+    0 epochs f is the network of `config.weights` as it is, whose classes must include the labels.
     """
     videos = index.of_split("train")
     if not videos:
@@ -46,27 +50,26 @@ def train_classifier(
     weights = initial_weights(KIND, config)
     if not config.epochs:
         _require_ready(config, why_fresh(weights.about.classes, index.labels))
-    if begin_run(make_folder(folder), with_weights(run_of(KIND, config, index, seed), weights)):
+    if begin_run(make_folder(folder), with_weights(run_of(KIND, config, index, seed), weights, precision)):
         return
     set_seed(seed)
     with strategy.scope():
-        network = _network(config, weights, index, strategy, seed)
+        network = _network(config, weights, index, strategy, seed, precision)
         begun = begin_with(weights, network, index.labels, KIND, quiet)
     if not config.epochs:
         fresh = begun["initial_weights"]["fresh"]
         _require_ready(config, "; ".join(f"{layer}: {reason}" for layer, reason in fresh.items()))
-    data = training_clips(
+    source = TrainingClips(
         index,
         videos,
         resize=config.resize,
         clips_per_video=config.clips_per_video,
+        batch=even_batch(config.batch, strategy),
+        seed=seed,
         inside_action=inside,
         workers=workers,
-        seed=seed,
         cache=config.cache,
     )
-    data = augmented(data, config.size, config.flip, seed, config.crop_area, config.colour)
-    batch = even_batch(config.batch, strategy)
     run_fit(
         Fit(
             kind=KIND,
@@ -74,8 +77,11 @@ def train_classifier(
             network=network,
             loss=keras.losses.SparseCategoricalCrossentropy(True),
             metrics=["accuracy"],
-            data=data.batch(batch, True),
-            steps=max(1, len(videos) * config.clips_per_video // batch),
+            data=lambda epoch: _batches(source, config, epoch),
+            batch_videos=source.batch_videos,
+            steps=source.steps,
+            seed=seed,
+            failure=lambda: source.failure,
             measure=_validation(network, index, config, inside, workers, seed),
             monitor="val_log_likelihood",
             about={
@@ -84,6 +90,8 @@ def train_classifier(
                 "cost": dataclasses.asdict(count(network)),
                 **begun,
             },
+            precision=precision,
+            profile=profile,
             pretrained=pretrained_layers(begun),
         ),
         config,
@@ -95,18 +103,31 @@ def train_classifier(
 
 
 def _network(
-    config: ClassifierConfig, weights: InitialWeights | None, index: FeatureIndex, strategy, seed: int
+    config: ClassifierConfig,
+    weights: InitialWeights | None,
+    index: FeatureIndex,
+    strategy,
+    seed: int,
+    precision: str,
 ) -> keras.Model:
     return create(
         config.arch,
         num_classes=len(index.labels),
         input_shape=(index.settings.clip_frames, config.size, config.size, 3),
         inputs="rgb",
+        dtype=precision,
         dropout=config.dropout,
         seed=seed,
         sync_batchnorm=strategy.num_replicas_in_sync > 1,
         **options_of(weights, "rgb"),
     )
+
+
+def _batches(source: TrainingClips, config: ClassifierConfig, epoch: int) -> tf.data.Dataset:
+    """Endless batches of changed clips from an epoch on."""
+    first = epoch * source.steps * source.batch
+    changes = (config.size, config.flip, source.seed, config.crop_area, config.colour, first)
+    return augmented(source.clips(epoch), *changes).batch(source.batch, True).prefetch(2)
 
 
 def _require_ready(config: ClassifierConfig, lacking: str) -> None:

@@ -15,13 +15,14 @@ would shift, and there is no dropout), so what is trained is the very score that
 """
 
 import dataclasses
+import functools
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from keras import ops
 
-from pipelines.datasets import sampler_videos
+from pipelines.datasets import batch_videos, epoch_steps, sampler_videos
 from pipelines.errors import UserError
 from pipelines.files import file_digest, make_folder, read_json, write_json, written_whole
 from pipelines.index import FeatureIndex, VideoRecord, require_same
@@ -77,6 +78,7 @@ def train_joint(
     strategy,
     seed: int,
     quiet: bool = False,
+    profile: bool = False,
 ) -> dict[str, Path]:
     """Fine-tunes the trained samplers among `sources` (kind -> model folder) together.
 
@@ -109,8 +111,11 @@ def train_joint(
         network=together,
         loss=SamplerLoss(config),
         metrics=[],
-        data=_batches(index, videos, networks, table, config, batch, seed),
-        steps=max(1, len(videos) // batch),
+        data=functools.partial(_batches, index, videos, networks, table, config, batch, seed),
+        batch_videos=functools.partial(batch_videos, videos, batch, seed),
+        steps=epoch_steps(len(videos), batch),
+        seed=seed,
+        profile=profile,
         measure=_selection_quality(networks, index, table, K),
         monitor="val_chosen_score",
         about={
@@ -175,8 +180,8 @@ def _true_scores(index: FeatureIndex, videos: list[VideoRecord], table: ScoreTab
     return [table.values[video.video_id][:, index.label_id(video)] for video in videos]
 
 
-def _batches(index: FeatureIndex, videos: list, kinds, table: ScoreTable, config, batch: int, seed: int):
-    """Endless batches of drawn clips with the inputs of `joint_model`."""
+def _batches(index: FeatureIndex, videos: list, kinds, table: ScoreTable, config, batch, seed, epoch: int):
+    """Endless batches of drawn clips, from an epoch on, with the inputs of `joint_model`."""
     data = sampler_videos(
         index,
         videos,
@@ -185,6 +190,7 @@ def _batches(index: FeatureIndex, videos: list, kinds, table: ScoreTable, config
         clips_per_video=config.clips_per_video,
         batch=batch,
         seed=seed,
+        first_epoch=epoch,
     )
     return data.map(_with_number_masks)
 

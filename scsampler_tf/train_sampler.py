@@ -1,13 +1,14 @@
 """Training of a sampler (MD, RGB-R, I-frame or audio) with AC, SAL-CL or SAL-RANK."""
 
 import dataclasses
+import functools
 from collections import Counter
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from pipelines.datasets import sampler_videos
+from pipelines.datasets import batch_videos, epoch_steps, sampler_videos
 from pipelines.errors import UserError
 from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
@@ -42,13 +43,16 @@ def train_sampler(
     K: int,
     strategy,
     seed: int,
+    precision: str = "float32",
     quiet: bool = False,
+    profile: bool = False,
 ) -> None:
     """Trains one sampler on the train split and keeps the network that chooses best on the val split.
 
     `table` holds the classifier's probabilities on every clip; SAL-CL and SAL-RANK learn from them. Best
     means the highest mean score of the true class under f over the K chosen clips of a val video, which
-    is what the sampler is for; AC needs no table and without one keeps the last network.
+    is what the sampler is for; AC needs no table and without one keeps the last network. `precision` is
+    what the network computes in meanwhile; the one that is kept computes in float32.
     """
     videos = _usable(index, "train", kind, table)
     if not videos:
@@ -63,19 +67,20 @@ def train_sampler(
     learned_from = None if table is None else table.made_by
     weights = initial_weights(kind, config)
     run = run_of(kind, config, index, seed, learned_from)
-    if begin_run(make_folder(folder), with_weights(run, weights)):
+    if begin_run(make_folder(folder), with_weights(run, weights, precision)):
         return
     set_seed(seed)
     frames = frames_per_clip(kind, index.settings)
     with strategy.scope():
-        network = _network(kind, config, weights, index, strategy, seed)
+        network = _network(kind, config, weights, index, strategy, seed, precision)
         labels = index.labels if config.objective == AC else None
         begun = begin_with(weights, network, labels, kind, quiet)
         if config.trainable == "head":
             train_only_head(network)
         model = training_model(network, config.objective, config.clips_per_video, frames)
     batch = even_batch(min(config.batch, len(videos)), strategy)
-    data = sampler_videos(
+    data = functools.partial(
+        sampler_videos,
         index,
         videos,
         RECORD_FIELDS[kind],
@@ -91,8 +96,10 @@ def train_sampler(
             network=network,
             loss=SamplerLoss(config),
             metrics=[],
-            data=data.map(_with_number_mask),
-            steps=max(1, len(videos) // batch),
+            data=lambda epoch: data(first_epoch=epoch).map(_with_number_mask),
+            batch_videos=functools.partial(batch_videos, videos, batch, seed),
+            steps=epoch_steps(len(videos), batch),
+            seed=seed,
             measure=_selection_quality(network, kind, index, config, table, K),
             monitor="val_chosen_score",
             about={
@@ -103,6 +110,8 @@ def train_sampler(
                 "cost": dataclasses.asdict(count(network)),
                 **begun,
             },
+            precision=precision,
+            profile=profile,
             pretrained=pretrained_layers(begun),
         ),
         config,
@@ -120,6 +129,7 @@ def _network(
     index: FeatureIndex,
     strategy,
     seed: int,
+    precision: str,
 ) -> keras.Model:
     options = options_of(weights, input_kind(kind))
     if config.features:
@@ -130,6 +140,7 @@ def _network(
         config.objective,
         index.settings,
         len(index.labels),
+        dtype=precision,
         dropout=config.dropout,
         seed=seed,
         sync_batchnorm=strategy.num_replicas_in_sync > 1,

@@ -74,6 +74,17 @@ def open_workdir(path: str | Path) -> tuple[Workdir, ExperimentConfig]:
 def claim_workdir(path: str | Path, config: ExperimentConfig) -> Workdir:
     """A folder for a run with this configuration; one begun with another configuration is refused."""
     workdir = Workdir(make_folder(path))
+    if not is_claimed(path, config):
+        write_json(workdir.config_file, to_dict(config))
+    return workdir
+
+
+def is_claimed(path: str | Path, config: ExperimentConfig) -> bool:
+    """Whether the folder is a run with this very configuration, False where there is none yet.
+
+    Writes nothing; raises `UserError` for a run that was begun with another configuration.
+    """
+    workdir = Workdir(Path(path))
     if workdir.config_file.exists():
         there = read_json(workdir.config_file)
         if not isinstance(there, dict):
@@ -86,9 +97,8 @@ def claim_workdir(path: str | Path, config: ExperimentConfig) -> Workdir:
             raise UserError(
                 f"{path}: {_difference(there, to_dict(config))}; use another --workdir or the same settings"
             )
-    else:
-        write_json(workdir.config_file, to_dict(config))
-    return workdir
+        return True
+    return False
 
 
 def _difference(there: dict, asked: dict, where: str = "") -> str:

@@ -4,6 +4,7 @@
 float32 pixels `[B, *input_shape]` to float32 logits `[B, num_classes]`.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from pipelines.errors import UserError
 from scsampler_tf.models.audio_vgg import build_audio_vgg
 from scsampler_tf.models.blocks import INPUTS, PIXELS, Build, require_choice
 from scsampler_tf.models.inception import build_inception
+from scsampler_tf.models.precision import layer_dtype
 from scsampler_tf.models.presets import PRESETS
 from scsampler_tf.models.resnet2d import build_resnet2d
 from scsampler_tf.models.resnet3d import build_resnet3d
@@ -36,14 +38,21 @@ def names() -> list[str]:
 
 
 def create(
-    name: str, *, num_classes: int, input_shape: Sequence[int], inputs: str = "rgb", **options
+    name: str,
+    *,
+    num_classes: int,
+    input_shape: Sequence[int],
+    inputs: str = "rgb",
+    dtype: str | None = None,
+    **options,
 ) -> keras.Model:
     """Builds a network, `[B, *input_shape]` float32 -> logits `[B, num_classes]` float32.
 
     `input_shape` is `[frames, height, width, channels]` for clips, `[height, width, channels]` for
     frames, `[bands, times, 1]` for sound. `inputs` says what the model is fed, always as the records hold
     it: "rgb" pixels in [0, 255]; "rgb_r" residuals + 128 in [0, 255]; "md" displacements in canvas pixels;
-    "log_mel" log(magnitude + 0.01).
+    "log_mel" log(magnitude + 0.01). `dtype` is the policy of its layers, such as "mixed_bfloat16" (None:
+    Keras' own setting); rescaling, the average before the class layer and that layer are float32 under any.
 
     Options: `dropout` before the class layer (0), `seed` of the initial weights and of dropout (0: the
     same seed gives the same weights), `sync_batchnorm` to share BatchNorm's statistics between replicas
@@ -68,11 +77,12 @@ def create(
         raise UserError(f"{name}: dropout {arguments['dropout']} is not within [0, 1)")
     build = Build(**{option: arguments.pop(option) for option in BUILD_OPTIONS if option in arguments})
     require_choice(f"{name}: pixels", build.pixels, PIXELS)
-    return FAMILIES[preset["family"]](
-        name,
-        input_shape=tuple(input_shape),
-        num_classes=num_classes,
-        inputs=inputs,
-        build=build,
-        **arguments,
-    )
+    with layer_dtype(dtype) if dtype else contextlib.nullcontext():
+        return FAMILIES[preset["family"]](
+            name,
+            input_shape=tuple(input_shape),
+            num_classes=num_classes,
+            inputs=inputs,
+            build=build,
+            **arguments,
+        )

@@ -1,10 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.datasets import augmented, feature_clips, sampler_videos, training_clips
+from pipelines.datasets import batch_videos, epoch_order, feature_clips, sampler_videos
 from pipelines.prepare import prepare
 from pipelines.records import parse
 from pipelines.settings import FeatureSettings
@@ -129,6 +127,34 @@ def test_the_seed_decides_what_is_drawn(index):
     assert not np.array_equal(np.sort(first, axis=0), np.sort(second, axis=0))  # other clips every time round
 
 
+def test_an_epoch_takes_everything_in_an_order_of_its_own():
+    orders = [epoch_order(7, 6, 1, epoch).numpy() for epoch in range(20)]
+    assert all(len(set(order)) == 6 and set(order) <= set(range(7)) for order in orders)
+    assert set(np.concatenate(orders)) == set(range(7))
+    assert len({tuple(order) for order in orders}) > 15
+    np.testing.assert_array_equal(epoch_order(7, 6, 1, tf.constant(3, tf.int64)), orders[3])
+    assert not np.array_equal(epoch_order(7, 6, 2, 3), orders[3])
+    few = epoch_order(2, 5, 1, 0).numpy()  # fewer things than a batch takes
+    assert sorted(few[:2]) == sorted(few[2:4]) == [0, 1]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_later_epochs_are_the_same_without_those_before(index, batch):
+    def data(first):
+        options = {"clips_per_video": N, "batch": batch, "seed": 3, "first_epoch": first}
+        return sampler_videos(index, index.videos, "md", scores(index), **options)
+
+    steps = 4 // batch
+    whole = list(data(0).take(4 * steps).as_numpy_iterator())
+    later = list(data(2).take(2 * steps).as_numpy_iterator())
+    for (inputs, target), (same, again) in zip(whole[2 * steps :], later, strict=True):
+        np.testing.assert_array_equal(target, again)
+        np.testing.assert_array_equal(inputs["frames"], same["frames"])
+    for number, (_, target) in enumerate(whole):
+        named = batch_videos(index.videos, batch, 3, *divmod(number, steps))
+        assert named == [index.videos[int(rows[0, 1])] for rows in target]
+
+
 @pytest.mark.parametrize("field", SHAPES)
 def test_all_clips_of_a_video_in_order(index, field):
     for video in index.videos:
@@ -138,98 +164,3 @@ def test_all_clips_of_a_video_in_order(index, field):
         )
         for part, expected in zip(zip(*parts, strict=True), fields(index, video, field), strict=True):
             np.testing.assert_array_equal(np.concatenate(part), expected)
-
-
-def training(index, seed=0, cache=False, videos=None, count=2):
-    return training_clips(
-        index, videos or index.videos, resize=24, clips_per_video=count, inside_action=False, workers=0,
-        seed=seed, cache=cache,
-    )  # fmt: skip
-
-
-def listed(data):
-    clips, labels = zip(*data.as_numpy_iterator(), strict=True)
-    return np.stack(clips), list(labels)
-
-
-def test_training_clips_of_one_epoch(index):
-    data = training(index)
-    assert data.element_spec[0].shape == (4, 24, 24, 3)
-    clips, labels = listed(data)
-    assert (clips.dtype, clips.shape) == (np.uint8, (8, 4, 24, 24, 3))
-    assert sorted(labels) == [0, 0, 0, 0, 1, 1, 2, 2]
-
-
-def test_fresh_clips_every_epoch_unless_cached(index):
-    data = training(index)
-    first, second = listed(data), listed(data)
-    assert not np.array_equal(first[0], second[0])
-    again = training(index)
-    np.testing.assert_array_equal(listed(again)[0], first[0])
-    np.testing.assert_array_equal(listed(again)[0], second[0])
-    cached = training(index, cache=True)
-    np.testing.assert_array_equal(listed(cached)[0], listed(cached)[0])
-    assert not np.array_equal(listed(training(index, seed=1))[0], first[0])
-
-
-def test_a_video_that_is_gone_is_left_out(index, capsys):
-    gone = replace(index.videos[0], path="/nowhere/gone.mp4")
-    _, labels = listed(training(index, videos=[gone, *index.videos[1:]]))
-    assert sorted(labels) == [0, 0, 0, 0, 2, 2]
-    assert "left out: /nowhere/gone.mp4" in capsys.readouterr().out
-
-
-def numbered(count=6):
-    """Clips `[3, 8, 8, 3]` whose three channels number the pixel, the picture and the clip."""
-    y, x = np.mgrid[:8, :8]
-    clips = np.zeros((count, 3, 8, 8, 3), np.uint8)
-    clips[..., 0] = 8 * y + x
-    clips[..., 1] = np.arange(3)[None, :, None, None]
-    clips[..., 2] = np.arange(count)[:, None, None, None]
-    return tf.data.Dataset.from_tensor_slices((clips, np.arange(count)))
-
-
-def test_augmented_clips_are_cut_alike_in_all_their_pictures():
-    seen = set()
-    for clip, label in augmented(numbered(), 6, True, seed=1).take(120).as_numpy_iterator():
-        assert (clip.dtype, clip.shape) == (np.float32, (3, 6, 6, 3))
-        assert (clip[..., 2] == label).all()
-        assert (clip[:, :, :, 1] == np.arange(3)[:, None, None]).all()
-        np.testing.assert_array_equal(clip[0, ..., 0], clip[1, ..., 0])
-        np.testing.assert_array_equal(clip[0, ..., 0], clip[2, ..., 0])
-        right = clip[0, 0, 1, 0] - clip[0, 0, 0, 0]
-        y, x = divmod(int(clip[0, 0, 0 if right > 0 else -1, 0]), 8)
-        np.testing.assert_array_equal(
-            clip[0, :, :: int(right), 0], 8 * np.arange(y, y + 6)[:, None] + np.arange(x, x + 6)
-        )
-        seen.add((y, x, right))
-    assert seen == {(y, x, right) for y in range(3) for x in range(3) for right in (1, -1)}
-
-
-def test_resized_crops_and_colours_are_asked_for_one_by_one():
-    """The mirror image of a clip is the same whatever else is drawn; the pictures change alike."""
-    plain = listed(augmented(numbered(), 8, True, 3).take(12))
-    coloured = listed(augmented(numbered(), 8, True, 3, colour=0.5).take(12))
-    resized = listed(augmented(numbered(), 6, False, 3, least_area=0.3).take(12))
-    np.testing.assert_array_equal(plain[1], coloured[1])
-    assert plain[0].shape == coloured[0].shape == (12, 3, 8, 8, 3)
-    assert resized[0].shape == (12, 3, 6, 6, 3)
-    rising = np.diff(plain[0][:, :, :, :, 0], axis=3).mean(axis=(1, 2, 3)) > 0
-    assert ((np.diff(coloured[0][:, 0, :, :, 0], axis=2).mean(axis=(1, 2)) > 0) == rising).all()
-    assert 0 < rising.sum() < 12
-    assert not np.array_equal(plain[0], coloured[0])
-    np.testing.assert_array_equal(resized[0][:, 0, ..., 0], resized[0][:, 2, ..., 0])
-    steps = np.diff(resized[0][:, 0, :, :, 0], axis=2)[:, :, 2]
-    assert (steps > 0.3).all()  # a window is enlarged or left, never mirrored
-    assert (steps < 1.4).all()
-
-
-def test_augmentation_follows_its_seed_and_never_ends():
-    def taken(seed, flip=False):
-        return listed(augmented(numbered(), 6, flip, seed).take(18))
-
-    np.testing.assert_array_equal(taken(1)[0], taken(1)[0])
-    assert not np.array_equal(taken(1)[0], taken(2)[0])
-    assert sorted(taken(1)[1]) == sorted(list(range(6)) * 3)
-    clips, _ = taken(4)
-    assert (np.diff(clips[..., 0], axis=3) == 1).all()  # nothing is mirrored without `flip`

@@ -36,6 +36,7 @@ def everything() -> dict[str, np.ndarray]:
         chosen = selection.chosen_mask(indices, shape[1])
         results = {
             "suppressed": indices,
+            "each": selection.top_each(visual, mask, generator.integers(1, 9, 3).astype("int32")),
             "relevant": diversity.relevant_top_k(visual, features, mask, 8, 0.25),
             "stopped": count,
             "used": adaptive.used_clips(there, count),

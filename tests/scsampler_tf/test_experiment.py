@@ -11,7 +11,7 @@ from scsampler_tf.experiment import Stages, checked_config, main, measured_split
 
 
 def options(**changes) -> argparse.Namespace:
-    return argparse.Namespace(**{"workers": 0, "preset": "tiny", "set": [], **changes})
+    return argparse.Namespace(**{"workers": 0, "preset": "tiny", "set": [], "config": None, **changes})
 
 
 @pytest.mark.parametrize(
