@@ -28,11 +28,12 @@ class FeatureSettings:
     """Source frames from one picture of a clip to the next."""
     canvas: int = 224
     """Side on which motion is measured; the motion grid is canvas/16 wide and high."""
-    md_frames: int = 0
-    """P-frames a clip that feed the MD sampler; 0 for all of them."""
-    residual_frames: int = 4
-    """P-frames a clip that feed the RGB-R sampler; 0 for all of them."""
-    residual_size: int = 112
+    md_frames: int = 1
+    """P-frames a clip that feed the MD sampler; 0 for all of them, as in the paper. Why one:
+    docs/experiments.md, "The knee"."""
+    residual_frames: int = 1
+    """P-frames a clip that feed the RGB-R sampler; 0 for all of them, as in the paper."""
+    residual_size: int = 56
     """Side of the RGB residuals: the canvas, its half or its quarter."""
     residual: str = "step"
     """step: against the frame before, as in the paper. accumulated: against the last I-frame (CoViAR)."""

@@ -117,10 +117,19 @@ class ExperimentConfig:
         check(self)
 
 
+def standard() -> ExperimentConfig:
+    """Real sizes: R(2+1)D-18 on 112x112, samplers that see one P-frame a clip, residuals of 56 pixels.
+
+    ResNet-18s and the VGG as in the paper; how little of a clip they need is measured in
+    docs/experiments.md, "The knee". For a GPU, or for weights that are trained.
+    """
+    return ExperimentConfig()
+
+
 def paper() -> ExperimentConfig:
     """The paper's sizes: R(2+1)D-18 on 224x224, ResNet-18 on every P-frame at 224, VGG audio; for GPUs."""
     return ExperimentConfig(
-        features=FeatureSettings(residual_frames=0, residual_size=224, iframe_size=224),
+        features=FeatureSettings(md_frames=0, residual_frames=0, residual_size=224, iframe_size=224),
         classifier=ClassifierConfig(size=224, resize=256, clips="all"),
     )
 
@@ -186,7 +195,7 @@ def tiny() -> ExperimentConfig:
     )
 
 
-PRESETS = {"small": small, "paper": paper, "tiny": tiny}
+PRESETS = {"small": small, "standard": standard, "paper": paper, "tiny": tiny}
 
 
 def preset(name: str) -> ExperimentConfig:

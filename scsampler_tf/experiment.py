@@ -204,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that the quick start shares."""
-    parser.add_argument("--preset", default="small", help="small, paper or tiny (default small)")
+    parser.add_argument("--preset", default="small", help="small, standard, paper or tiny (default small)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change one setting"
     )

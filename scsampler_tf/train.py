@@ -90,7 +90,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that every stage of a run has."""
     parser.add_argument("--workdir", required=True, help="folder of the run")
     parser.add_argument(
-        "--preset", help="small, paper or tiny; only for a run that has not begun (default small)"
+        "--preset", help="small, standard, paper or tiny; only for a run that has not begun (default small)"
     )
     parser.add_argument("--config", metavar="FILE", help="settings of a JSON or TOML file, below --set")
     parser.add_argument(

@@ -17,8 +17,8 @@ def test_derived_sizes():
 def test_digest_tells_every_setting_apart():
     base = FeatureSettings()
     changed = {
-        "clip_frames": 8, "clip_step": 2, "canvas": 112, "md_frames": 3, "residual_frames": 1,
-        "residual_size": 56, "residual": "accumulated", "iframe_size": 64, "motion": "direct",
+        "clip_frames": 8, "clip_step": 2, "canvas": 112, "md_frames": 3, "residual_frames": 2,
+        "residual_size": 112, "residual": "accumulated", "iframe_size": 64, "motion": "direct",
         "jpeg_quality": 80,
     }  # fmt: skip
     assert set(changed) == {field.name for field in dataclasses.fields(FeatureSettings)}
@@ -50,7 +50,10 @@ def test_round_trip_through_plain_data():
         ({"clip_frames": 16.0}, "clip_frames: 16.0 is not a whole number"),
         ({"clip_frames": True}, "clip_frames: True is not a whole number"),
         ({"motion": 1}, "motion: 1 is not a text"),
-        ({"residual_frames": 0, "clip_frames": 64, "clip_step": 16}, "JPEG of 114688 rows"),
+        (
+            {"residual_frames": 0, "residual_size": 112, "clip_frames": 64, "clip_step": 16},
+            "JPEG of 114688 rows",
+        ),
         ({"clip_lenght": 1}, "unknown key 'clip_lenght'; known are canvas, "),
     ],
 )

@@ -118,7 +118,7 @@ def test_mistakes_are_one_sentence(values, message):
 
 
 def test_an_unknown_preset_names_the_known_ones():
-    with pytest.raises(UserError, match="unknown preset 'big'; there are small, paper, tiny"):
+    with pytest.raises(UserError, match="unknown preset 'big'; there are small, standard, paper, tiny"):
         preset("big")
 
 
