@@ -85,6 +85,13 @@ def make_joint(plan: Plan) -> None:
     plan.stages.run("score joint", score_all)
 
 
+def make_activations(plan: Plan) -> None:
+    """Stores what the rows of redundant clips in the table `beyond` compare clips by."""
+    from scsampler_tf.score import ACTIVATIONS, score_kind
+
+    score_kind(ACTIVATIONS, plan.workdir, plan.config, plan.workers)
+
+
 def make_other(plan: Plan) -> None:
     """Trains another classifier and its samplers on the same features; scores these samplers in the run."""
     classifier = dataclasses.replace(plan.config.classifier, arch=plan.other_arch, weights="")
@@ -190,6 +197,7 @@ def run(args: argparse.Namespace) -> None:
     experiment(manifest, workdir, config, model_base=base, **options)
     index = workdir.index(config)
     plan = Plan(workdir, config, index, other_arch, **options, stages=Stages(stages_file))
+    plan.stages.run("score activations", partial(make_activations, plan))
     lacking = make_parts(plan, args.without)
     paths = write_tables(plan, args.without, lacking)
     print(closing_words(plan, paths, lacking, time.monotonic() - began))
