@@ -10,7 +10,7 @@ from pipelines.unpack import unpack_features
 from tests import media
 
 SETTINGS = FeatureSettings(
-    clip_frames=4, clip_step=1, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
+    clip_frames=4, clip_step=1, canvas=32, md_frames=0, residual_frames=2, residual_size=16, iframe_size=16
 )
 SHAPES = {"md": (4, 2, 2, 2), "rgb_r": (2, 16, 16, 3), "log_mel": (1, 40, 200, 1)}
 N = 5  # clips a video; the short one has only three

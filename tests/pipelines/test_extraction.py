@@ -21,7 +21,7 @@ from pipelines.settings import FeatureSettings
 from tests import media
 
 SETTINGS = FeatureSettings(
-    clip_frames=4, clip_step=2, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
+    clip_frames=4, clip_step=2, canvas=32, md_frames=0, residual_frames=2, residual_size=16, iframe_size=16
 )
 ROW = Row("sub/v.mp4", Path("/data/sub/v.mp4"), "run", "train", ((0.5, 1.0),))
 

@@ -24,7 +24,7 @@ from pipelines.workers import WorkerCrash
 from tests import media
 
 SETTINGS = FeatureSettings(
-    clip_frames=4, clip_step=2, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
+    clip_frames=4, clip_step=2, canvas=32, md_frames=0, residual_frames=2, residual_size=16, iframe_size=16
 )
 FRAMES = 30  # three clips of eight, and a tail that makes a fourth
 BAD = {

@@ -13,7 +13,7 @@ from pipelines.training_clips import TrainingClips, augmented, mixed
 from tests import media
 
 SETTINGS = FeatureSettings(
-    clip_frames=4, clip_step=1, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
+    clip_frames=4, clip_step=1, canvas=32, md_frames=0, residual_frames=2, residual_size=16, iframe_size=16
 )
 
 

@@ -33,7 +33,7 @@ def best(run):
 def test_selection_and_audio_sampler_are_taken(run, best):
     workdir, config = run
     changed, found = apply_best(workdir, config, best)
-    assert dataclasses.asdict(found.selection) == SELECTION
+    assert found.selection == dataclasses.replace(config.selection, **SELECTION)
     assert found.classifier == config.classifier
     assert changed.model("audio") == workdir.path / OTHER["folder"]
     assert changed.table("audio") == workdir.path / OTHER["table"]
