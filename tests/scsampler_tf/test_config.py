@@ -34,6 +34,7 @@ def test_the_papers_numbers_are_the_papers():
     )
     assert (config.classifier.epochs, config.classifier.resize, config.classifier.size) == (45, 256, 224)
     assert (config.md.objective, config.audio.objective, config.audio.margin) == ("ac", "sal_rank", 0.1)
+    assert (config.md.arch, config.rgb_r.arch, config.audio.arch) == ("resnet18", "resnet18", "vgg_audio")
 
 
 def test_what_is_not_given_comes_from_the_base():
