@@ -1,13 +1,13 @@
 """Which networks are measured, on which inputs, and against which samplers."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.settings import FeatureSettings
-from scsampler_tf.config import FIELDS, ClassifierConfig, ExperimentConfig, small
+from scsampler_tf.config import FIELDS, ClassifierConfig, ExperimentConfig, paper, small, standard
 
 CLASSES = 400
 
@@ -53,14 +53,14 @@ class Pairing:
     clips: int = 1
 
 
-EVERY_RESIDUAL = {"residual_frames": 0, "residual_size": 224}  # as in the paper
 PAIRINGS = (
-    Pairing("default", ExperimentConfig()),
-    Pairing("every residual", ExperimentConfig(features=FeatureSettings(**EVERY_RESIDUAL))),
+    Pairing("standard", standard()),
+    Pairing("paper's samplers", dataclasses.replace(paper(), classifier=ClassifierConfig())),
     Pairing(
-        "every residual",
-        ExperimentConfig(
-            features=FeatureSettings(clip_frames=32, **EVERY_RESIDUAL),
+        "paper's samplers",
+        dataclasses.replace(
+            paper(),
+            features=dataclasses.replace(paper().features, clip_frames=32),
             classifier=ClassifierConfig(arch="ir_csn_152", size=224, resize=256),
         ),
     ),
