@@ -8,29 +8,13 @@ import numpy as np
 
 from scsampler_tf import selection as choose
 from scsampler_tf.aggregate import bootstrap_interval
-from scsampler_tf.answers import chosen_clips, fused_scores, is_right, saliency_choice, scheme_is_right
+from scsampler_tf.answers import chosen_clips, is_right, saliency_choice, scheme_is_right
 from scsampler_tf.config import SAMPLER_KINDS, SelectionConfig
 from scsampler_tf.cost import GIGA, Sampler, video_gflops
 from scsampler_tf.evaluation_set import EvaluationSet
 from scsampler_tf.selection_config import seer
 
 HELD_NUMBERS = 1 << 27  # of int32, half a gigabyte
-
-__all__ = [
-    "Bench",
-    "Costs",
-    "Result",
-    "chosen_clips",
-    "fused_scores",
-    "gflops_per_video",
-    "is_right",
-    "main_table",
-    "result",
-    "saliency_choice",
-    "scheme_networks",
-    "scheme_result",
-    "table_schemes",
-]
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from scsampler_tf import selection as choose
-from scsampler_tf.answers import scheme_is_right
+from scsampler_tf.answers import chosen_clips, saliency_choice, scheme_is_right
 from scsampler_tf.config import SelectionConfig
 from scsampler_tf.evaluation_set import EvaluationSet
-from scsampler_tf.methods import (
-    Costs,
-    chosen_clips,
-    gflops_per_video,
-    saliency_choice,
-    scheme_networks,
-)
+from scsampler_tf.methods import Costs, gflops_per_video, scheme_networks
 
 TRUE_SCORE_STEP = 1e-3
 """True-class scores nearer than this count as equal; then the cheaper settings win."""

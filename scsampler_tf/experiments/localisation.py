@@ -4,12 +4,13 @@ import numpy as np
 
 from scsampler_tf import selection as choose
 from scsampler_tf.aggregate import bootstrap_interval
+from scsampler_tf.answers import chosen_clips, fused_scores, saliency_choice
 from scsampler_tf.evaluation_set import EvaluationSet, annotated
 from scsampler_tf.experiments.names import TITLES
 from scsampler_tf.experiments.rows import BAND_NOTE, base_notes, steps
 from scsampler_tf.experiments.run import Run
 from scsampler_tf.experiments.table import Column, Panel, Section, Series, Table
-from scsampler_tf.methods import chosen_clips, fused_scores, saliency_choice, table_schemes
+from scsampler_tf.methods import table_schemes
 
 BINS = 10
 COLUMNS = [

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from scsampler_tf import methods
+from scsampler_tf.answers import chosen_clips, is_right, saliency_choice
 from scsampler_tf.config import SelectionConfig
 from scsampler_tf.cost import Sampler
-from scsampler_tf.methods import Costs, main_table, saliency_choice
+from scsampler_tf.methods import Costs, main_table
 from scsampler_tf.selection import random_clips
 from tests.scsampler_tf.records import two_class_set
 
@@ -192,8 +193,8 @@ def test_random_clips_are_drawn_alike_whether_they_are_held_or_not(monkeypatch, 
     data = videos()
     bench = methods.Bench(data, None, COSTS, seed=5, draws=20)
     for clips in (1, 2, 3, 9):
-        drawn = [methods.chosen_clips(data, random_clips(data.mask, clips, 5 + draw)) for draw in range(20)]
-        expected = np.mean([methods.is_right(data, each) for each in drawn], axis=0)
+        drawn = [chosen_clips(data, random_clips(data.mask, clips, 5 + draw)) for draw in range(20)]
+        expected = np.mean([is_right(data, each) for each in drawn], axis=0)
         np.testing.assert_array_equal(bench.random(clips).correct, expected)
 
 

@@ -14,11 +14,11 @@ from pipelines.errors import UserError
 from pipelines.index import FeatureIndex
 from pipelines.prepare import prepare
 from scsampler_tf import fusion
+from scsampler_tf.answers import chosen_clips, saliency_choice
 from scsampler_tf.callbacks import StopOnNaN
 from scsampler_tf.config import RECORD_FIELDS, SamplerConfig, tiny
 from scsampler_tf.evaluation_set import evaluation_set
 from scsampler_tf.losses import SamplerLoss
-from scsampler_tf.methods import chosen_clips, saliency_choice
 from scsampler_tf.model_folder import finish_run, is_finished, load_model
 from scsampler_tf.models.joint import joint_model
 from scsampler_tf.models.layout import CLASS_LAYER
