@@ -22,7 +22,7 @@ from tests.pipelines.shelf_files import ShelfFileSystem
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = FeatureSettings(
-    clip_frames=4, clip_step=2, canvas=32, md_frames=0, residual_frames=2, residual_size=16, iframe_size=16
+    clip_frames=4, clip_step=2, canvas=32, residual_frames=2, residual_size=16, iframe_size=16
 )
 OPTIONS = ["--clip-frames", "4", "--clip-step", "2", "--canvas", "32", "--residual-frames", "2"]
 OPTIONS += ["--residual-size", "16", "--iframe-size", "16"]
