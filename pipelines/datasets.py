@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from pipelines.data_service import served
+from pipelines.errors import UserError
 from pipelines.index import FeatureIndex, VideoRecord
-from pipelines.records import parse
+from pipelines.jitter import Jitter, jittered
+from pipelines.shards import all_offsets, records_at
 from pipelines.unpack import unpack_features
 
 
@@ -52,6 +55,10 @@ def sampler_videos(
     batch: int,
     seed: int,
     first_epoch: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    replica_batch: int | None = None,
+    service: str | None = None,
+    jitter: Jitter = Jitter(),  # noqa: B008 (it cannot be changed)
 ) -> tf.data.Dataset:
     """Endless batches of videos with `clips_per_video` (N) clips drawn from each, for training a sampler.
 
@@ -65,26 +72,70 @@ def sampler_videos(
 
     With several fields each has its own inputs, "FIELD_frames" and "FIELD_mask", of the same drawn clips;
     then a clip counts if any of the fields has something of it. A batch holds V N clips of all of them.
+
+    `shard` (w, W) gives worker w of W, counted from 0, its share of each batch: the videos w `batch` / W
+    and after. They come `replica_batch` at a time (V, by default the whole share), so that what all
+    workers take in a step, one after the other, is the batch that a single one would see.
+
+    `jitter` says how clips are changed at random, those of a video alike (`jitter`), by `seed` and the
+    video's number as everything else.
+
+    With the address of a tf.data `service` its workers do the work (`data_service`). Only the records of
+    drawn clips are read; where they lie is looked up once, now.
+
+    Raises `UserError` for a shard that is missing or ends early and for scores of another number of clips,
+    and `ValueError` where a batch or a share cannot be split evenly.
     """
+    own = _share(batch, shard, replica_batch)
+    together = replica_batch or len(own)
     names = _input_names(field)
     paths = tf.constant([index.shard_path(video) for video in videos])
     labels = tf.constant([index.label_id(video) for video in videos])
-    known = tf.ragged.constant([np.asarray(scores, np.float32) for scores in true_scores], dtype=tf.float32)
+    known = _rows(_checked(true_scores, videos), np.float32)
+    offsets = _rows(all_offsets(index, videos), np.int64)
     wanted = epoch_steps(len(videos), batch) * batch
 
     def one_epoch(epoch):
         order = epoch_order(len(videos), wanted, seed, epoch)
-        return tf.data.Dataset.from_tensor_slices((order, epoch * wanted + tf.range(wanted, dtype=tf.int64)))
+        # Numbers of a video's place in the whole batch, so that all draws are those of a single worker.
+        counts = epoch * wanted + tf.range(wanted, dtype=tf.int64)
+        mine = [
+            tf.reshape(tf.reshape(values, [-1, batch])[:, own.start : own.stop], [-1])
+            for values in (order, counts)
+        ]
+        return tf.data.Dataset.from_tensor_slices(tuple(mine))
 
     def one_video(place, count):
         scores = known[place]
         chosen = _draw(tf.size(scores), clips_per_video, _seed(seed, count))
-        clips = _chosen_clips(paths[place], chosen, names, index, clips_per_video, labels[place], scores)
-        return clips.get_single_element()
+        records = records_at(paths[place], tf.gather(offsets[place], chosen)).batch(clips_per_video)
+        parsed = _parsed(records.get_single_element(), tuple(names), chosen)
+        unpacked = {
+            field: (jittered(field, frames, jitter, _seed(seed, count)), mask)
+            for field, (frames, mask) in _unpacked(parsed, index).items()
+        }
+        inputs, there = _inputs(unpacked, names, clips_per_video)
+        score = _padded(tf.gather(scores, chosen), clips_per_video)
+        label = tf.fill([clips_per_video], tf.cast(labels[place], tf.float32))
+        return inputs, tf.stack([label, score, there], axis=-1)
 
-    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    data = epochs.flat_map(one_epoch).map(one_video, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return data.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    def work(groups: tf.data.Dataset) -> tf.data.Dataset:
+        clips = groups.unbatch().map(one_video, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return clips.batch(together, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    groups = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_epoch).batch(together)
+    return served(groups, work, service) if service else work(groups)
+
+
+def _share(batch: int, shard: tuple[int, int], replica_batch: int | None) -> range:
+    """The places in a batch that a worker takes."""
+    worker, workers = shard
+    if not 0 <= worker < workers or batch % workers:
+        raise ValueError(f"worker {worker} of {workers} has no even share of a batch of {batch}")
+    share = batch // workers
+    if replica_batch is not None and (replica_batch < 1 or share % replica_batch):
+        raise ValueError(f"a worker's {share} videos do not come {replica_batch} at a time")
+    return range(worker * share, (worker + 1) * share)
 
 
 def _draw(clips: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
@@ -99,31 +150,41 @@ def _input_names(field: str | Sequence[str]) -> dict[str, tuple[str, str]]:
     return {each: (f"{each}_frames", f"{each}_mask") for each in field}
 
 
-def _chosen_clips(
-    path, chosen, names: dict[str, tuple[str, str]], index: FeatureIndex, count: int, label, scores
-) -> tf.data.Dataset:
-    """A dataset of one element: the chosen clips of a video, padded to `count` clips."""
-    wanted = tf.cast(chosen, tf.int64)
-    shard = tf.data.TFRecordDataset(path).enumerate()
-    shard = shard.filter(lambda place, _: tf.reduce_any(wanted == place))  # unread clips are never parsed
-    shard = shard.map(lambda _, serialized: _fields_of(serialized, tuple(names)))
-
-    def gather(data):
-        inputs, there = {}, []
-        for field, (frames_name, mask_name) in names.items():
-            frames, mask = unpack_features(field, data[field], index.settings)
-            inputs[frames_name], inputs[mask_name] = _padded(frames, count), _padded(mask, count)
-            there.append(tf.reduce_any(inputs[mask_name], axis=1))
-        score = _padded(tf.gather(scores, chosen), count)
-        counts = tf.cast(tf.reduce_any(there, axis=0), tf.float32)
-        return inputs, tf.stack([tf.fill([count], tf.cast(label, tf.float32)), score, counts], axis=-1)
-
-    return shard.batch(count).map(gather)
+def _parsed(serialized: tf.Tensor, fields: tuple[str, ...], chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The fields `[n]` of the records of the chosen clips, and of no others."""
+    schema = {field: tf.io.FixedLenFeature([], tf.string) for field in fields}
+    parsed = tf.io.parse_example(serialized, {**schema, "clip": tf.io.FixedLenFeature([], tf.int64)})
+    same = tf.reduce_all(parsed["clip"] == tf.cast(chosen, tf.int64))
+    with tf.control_dependencies([tf.debugging.Assert(same, [parsed["clip"], chosen])]):
+        return {field: tf.identity(parsed[field]) for field in fields}
 
 
-def _fields_of(serialized: tf.Tensor, fields: tuple[str, ...]) -> dict[str, tf.Tensor]:
-    record = parse(serialized, fields)
-    return {field: record[field] for field in fields}
+def _unpacked(parsed: dict[str, tf.Tensor], index: FeatureIndex) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    return {field: unpack_features(field, data, index.settings) for field, data in parsed.items()}
+
+
+def _inputs(unpacked: dict, names: dict[str, tuple[str, str]], count: int):
+    """The inputs, padded to `count` clips, and which clips `[count]` float32 have anything of any field."""
+    inputs, there = {}, []
+    for field, (frames_name, mask_name) in names.items():
+        frames, mask = unpacked[field]
+        inputs[frames_name], inputs[mask_name] = _padded(frames, count), _padded(mask, count)
+        there.append(tf.reduce_any(inputs[mask_name], axis=1))
+    return inputs, tf.cast(tf.reduce_any(there, axis=0), tf.float32)
+
+
+def _rows(rows: list[np.ndarray], kind: type) -> tf.RaggedTensor:
+    flat = np.concatenate([np.asarray(row, kind) for row in rows])
+    return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows])
+
+
+def _checked(true_scores: list[np.ndarray], videos: list[VideoRecord]) -> list[np.ndarray]:
+    for scores, video in zip(true_scores, videos, strict=True):
+        if len(scores) != video.clips:
+            raise UserError(
+                f"{video.path}: has {video.clips} clips, its scores are of {len(scores)}; score it again"
+            )
+    return true_scores
 
 
 def _padded(clips: tf.Tensor, count: int) -> tf.Tensor:
@@ -134,7 +195,9 @@ def _padded(clips: tf.Tensor, count: int) -> tf.Tensor:
 
 def feature_clips(index: FeatureIndex, video: VideoRecord, field: str, batch: int) -> tf.data.Dataset:
     """All clips of one video in order, in batches: (frames `[N, P, ...]`, frame mask `[N, P]`)."""
-    data = tf.data.TFRecordDataset(index.shard_path(video)).batch(batch)
+    # Without the assertion a file that ends early between two records would be a shorter video.
+    records = tf.data.TFRecordDataset(index.shard_path(video))
+    data = records.apply(tf.data.experimental.assert_cardinality(video.clips)).batch(batch)
 
     def gather(serialized):
         schema = {field: tf.io.FixedLenFeature([], tf.string)}

@@ -8,15 +8,24 @@ from collections.abc import Callable
 class UserError(Exception):
     """Something the user can mend. The message names the file or setting, what is wrong and what to do."""
 
+    exit_code = 2
+
 
 class VideoError(UserError):
     """A video that cannot be used: unreadable, without pictures, or shorter than one clip."""
 
 
+class LostWorker(UserError):
+    """Another process of several is missing, so that this one cannot go on; the same may work later."""
+
+    exit_code = 75  # "temporary failure" among the codes of sysexits.h
+
+
 def run_command(body: Callable[[], int | None]) -> int:
     """Runs the body of a command and turns a user's mistake into one line on stderr.
 
-    Returns the exit code: that of `body` (None counts as 0), 2 for a `UserError`, 130 for Ctrl-C.
+    Returns the exit code: that of `body` (None counts as 0), 2 for a `UserError` that says no other, 130 for
+    Ctrl-C.
     """
     # TensorFlow's start-up chatter would bury the one sentence; whoever wants it sets the variable.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,7 +33,7 @@ def run_command(body: Callable[[], int | None]) -> int:
         return body() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130

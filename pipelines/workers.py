@@ -22,7 +22,12 @@ class WorkerCrash(VideoError):
 
 
 def run_jobs(
-    function: Callable, jobs: Iterable, workers: int, ahead: int = 2, ordered: bool = False
+    function: Callable,
+    jobs: Iterable,
+    workers: int,
+    ahead: int = 2,
+    ordered: bool = False,
+    pool: "KeptPool | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yields (job, result) of `function(job)`; `ordered` keeps the order of the jobs.
 
@@ -30,7 +35,7 @@ def run_jobs(
     results that nobody has taken yet do not pile up. A job whose worker dies (a decoder can crash the
     interpreter) is tried once more alone; if it dies again its result is a `WorkerCrash`. Exceptions of
     `function` itself are raised here. Closing the iterator, or Ctrl-C, ends the workers at once, in the
-    middle of their jobs.
+    middle of their jobs; those of a `pool` of as many workers, which is used again, finish the jobs in hand.
     """
     if workers == 0:
         for job in jobs:
@@ -38,11 +43,11 @@ def run_jobs(
         return
     source = iter(jobs)
     waiting: deque = deque()
-    pool = _Pool(workers)
+    own = pool or KeptPool(workers)
     try:
         while True:
             while len(waiting) < workers * ahead and (job := next(source, waiting)) is not waiting:
-                waiting.append((job, pool.submit(function, job)))
+                waiting.append((job, own.submit(function, job)))
             if not waiting:
                 return
             if not ordered:
@@ -53,13 +58,34 @@ def run_jobs(
             except BrokenProcessPool:
                 suspects = [(job, future), *waiting]
                 waiting.clear()
-                pool.end()
+                own.renew()
                 yield from _one_by_one(function, suspects)
-                pool = _Pool(workers)
                 continue
             yield job, result
     finally:
-        pool.end()
+        if pool is None:
+            own.end()
+
+
+class KeptPool:
+    """Worker processes for several `run_jobs` in turn: starting them takes half a second and more."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool = _Pool(workers)
+
+    def submit(self, function: Callable, job: Any) -> Future:
+        """The result of `function(job)`, when a worker has come to it."""
+        return self._pool.submit(function, job)
+
+    def renew(self) -> None:
+        """Other workers in place of those that are there."""
+        self._pool.end()
+        self._pool = _Pool(self._workers)
+
+    def end(self) -> None:
+        """Ends the workers at once."""
+        self._pool.end()
 
 
 class LoneWorker:

@@ -1,5 +1,7 @@
 """What happens after an epoch: exact validation, and checkpoints that appear whole or not at all."""
 
+import csv
+import io
 import math
 import zlib
 from collections.abc import Callable
@@ -9,17 +11,14 @@ from typing import NamedTuple
 import keras
 
 from pipelines.errors import UserError
-from pipelines.files import make_folder, read_json, write_json, written_whole
+from pipelines.files import make_folder, read_json, write_json, write_text, written_whole
 from pipelines.index import VideoRecord
 
 WEIGHTS = ".weights.h5"
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds the values of `measure()` to the epoch's logs, as `val_...`.
-
-    `fit`'s own validation drops or repeats the last batch under a distribution strategy; this is exact.
-    """
+    """Adds the values of `measure()` to the epoch's logs, as `val_...`."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -33,12 +32,13 @@ class BestModel(keras.callbacks.Callback):
     """Keeps the network with the highest `monitor` so far in `path`, and that value beside it.
 
     The value survives a restart, so that a resumed run does not replace a better network by a worse
-    one. Without the monitored value (no validation videos) the last network is kept.
+    one. Without the monitored value (no validation videos) the last network is kept. Of several processes
+    one `writes`.
     """
 
-    def __init__(self, network: keras.Model, path: Path, monitor: str):
+    def __init__(self, network: keras.Model, path: Path, monitor: str, writes: bool = True):
         super().__init__()
-        self._network, self._path, self._monitor = network, Path(path), monitor
+        self._network, self._path, self._monitor, self._writes = network, Path(path), monitor, writes
         self._note = self._path.with_suffix(".json")
         known = self._path.exists() and self._note.exists()
         self.best = read_json(self._note)["value"] if known else None
@@ -51,9 +51,11 @@ class BestModel(keras.callbacks.Callback):
             )
         if value is not None and self.best is not None and not value > self.best:
             return
+        self.best = value
+        if not self._writes:
+            return
         with written_whole(self._path) as temporary:
             self._network.save(temporary)
-        self.best = value
         write_json(self._note, {"monitor": self._monitor, "value": value, "epoch": epoch + 1})
 
 
@@ -73,12 +75,12 @@ class Backup(keras.callbacks.Callback):
 
     One file holds both and its name how far the training has come, and it gets that name when it is whole:
     a kill at any moment leaves a usable state (Keras' own BackupAndRestore overwrites its only copy).
-    `seen` is where the training goes on.
+    `seen` is where the training goes on. Of several processes one `writes`.
     """
 
-    def __init__(self, folder: Path, seen: Seen = Seen()):  # noqa: B008 (it cannot be changed)
+    def __init__(self, folder: Path, seen: Seen = Seen(), writes: bool = True):  # noqa: B008 (it cannot change)
         super().__init__()
-        self._folder, self._seen, self._epoch = Path(folder), seen, 0
+        self._folder, self._seen, self._epoch, self._writes = Path(folder), seen, 0, writes
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -94,11 +96,20 @@ class Backup(keras.callbacks.Callback):
         """Writes the state within an epoch, after a batch."""
         self._write(f"epoch_{self._epoch:05d}_step_{self.step(batch):07d}{WEIGHTS}")
 
+    def write_before_validation(self, steps: int) -> None:
+        """Writes the state after all steps of an epoch."""
+        self._write(f"epoch_{self._epoch:05d}_step_{steps:07d}{WEIGHTS}")
+
     def _write(self, name: str) -> None:
+        if not self._writes:
+            return
         make_folder(self._folder)
         unfinished = self._folder / f"unfinished{WEIGHTS}"
-        self.model.save_weights(unfinished, overwrite=True)
-        unfinished.replace(self._folder / name)
+        try:
+            self.model.save_weights(unfinished, overwrite=True)
+            unfinished.replace(self._folder / name)
+        finally:
+            unfinished.unlink(missing_ok=True)  # half of it would take room that is lacking
         for older in _backups(self._folder)[:-1]:
             older.unlink()
 
@@ -131,6 +142,32 @@ def kept(folder: Path) -> Seen:
 def _backups(folder: Path) -> list[Path]:
     # By name: within an epoch comes after its beginning, which is the end of the one before.
     return sorted(Path(folder).glob(f"epoch_*{WEIGHTS}"))
+
+
+class History(keras.callbacks.Callback):
+    """Keeps the values of all epochs in a CSV that is whole at every moment; no epoch is there twice."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self._path = Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = [row for row in read_history(self._path) if int(row["epoch"]) < epoch]
+        rows.append({"epoch": epoch, **{name: (logs or {})[name] for name in sorted(logs or {})}})
+        columns = dict.fromkeys(name for row in rows for name in row)
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        write_text(self._path, text.getvalue())
+
+
+def read_history(path: Path) -> list[dict[str, str]]:
+    """The values of a training's epochs, in order; none where there is no such file yet."""
+    if not Path(path).exists():
+        return []
+    with Path(path).open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 class EpochSeeds(keras.callbacks.Callback):

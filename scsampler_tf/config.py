@@ -8,6 +8,7 @@ from pipelines.errors import UserError
 from pipelines.settings import FeatureSettings
 from scsampler_tf.config_values import check_number, check_word, parsed_settings, replaced
 from scsampler_tf.selection_config import SelectionConfig, check_selection
+from scsampler_tf.strategies import ONE_DEVICE, strategy_parts
 
 OBJECTIVES = ("ac", "sal_cl", "sal_rank")
 SCHEMES = ("visual", "audio", "convex_score", "convex_list", "intersect_list", "union_list", "joint")
@@ -17,7 +18,6 @@ SAMPLERS = ("md", "rgb_r", "audio")  # those that an experiment trains
 SAMPLER_KINDS = (*SAMPLERS, "iframe")
 FIELDS = {"md": "md", "rgb_r": "rgb_r", "audio": "log_mel"}  # the record field that each sampler reads
 RECORD_FIELDS = {**FIELDS, "iframe": "iframe"}
-STRATEGIES = ("one_device", "mirrored")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLIP_SOURCES = ("auto", "segments", "all")
 TRAINABLE = ("all", "head")
@@ -79,6 +79,12 @@ class SamplerConfig:
     ktr_fraction: float = 0.5
     """K_tr / L: the share of a video's clips that SAL-CL calls salient (appendix C.1)."""
     clips_per_video: int = 10
+    crop_area: float = 0.0
+    """Training pictures and motion are windows of at least this share of the whole; 0: the whole."""
+    flip: bool = False
+    """Mirror a video's training clips at random; wrong where left and right tell classes apart."""
+    mask: float = 0.0
+    """At most this share of a sound window's time, and of its frequencies, is hidden in training."""
     epochs: int = 20
     warmup_epochs: int = 1
     batch: int = 8
@@ -108,7 +114,8 @@ class ExperimentConfig:
     )
     iframe: SamplerConfig = field(default_factory=SamplerConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
-    strategy: str = "one_device"
+    strategy: str = ONE_DEVICE
+    """one_device, mirrored or multi_worker, with devices where they are named (`strategies`)."""
     precision: str = "float32"
     """What networks compute in while they are trained; weights, losses and saliency are float32 always."""
     seed: int = 0
@@ -212,6 +219,7 @@ def check(config: ExperimentConfig) -> None:
         for key, value in dataclasses.asdict(part).items():
             check_number(f"{name}.{key}", key, value)
     _check_words(config)
+    strategy_parts(config.strategy)
     _check_weights(config)
     if config.seed < 0:
         raise UserError(f"seed: {config.seed} is negative; use 0 or more")
@@ -222,7 +230,6 @@ def check(config: ExperimentConfig) -> None:
 
 def _check_words(config: ExperimentConfig) -> None:
     words = [
-        ("strategy", config.strategy, STRATEGIES),
         ("precision", config.precision, PRECISIONS),
         ("classifier.clips", config.classifier.clips, CLIP_SOURCES),
         ("classifier.schedule", config.classifier.schedule, SCHEDULES),
@@ -250,6 +257,16 @@ def _check_weights(config: ExperimentConfig) -> None:
             raise UserError(f"{name}.trainable: head leaves the rest as it begins; give {name}.weights")
         if sampler.features and name != "audio":
             raise UserError(f"{name}.features: '{sampler.features}' is for audio alone; leave it out")
+        _check_jitter(name, sampler)
+
+
+def _check_jitter(name: str, sampler: SamplerConfig) -> None:
+    if name == "audio":
+        for key in ("crop_area", "flip"):
+            if getattr(sampler, key):
+                raise UserError(f"audio.{key}: sound has no sides to be cut or mirrored; use audio.mask")
+    elif sampler.mask:
+        raise UserError(f"{name}.mask: hides parts of sound, which {name} has none of; use crop_area or flip")
 
 
 def to_dict(config: ExperimentConfig) -> dict:

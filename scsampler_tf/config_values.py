@@ -15,7 +15,7 @@ POSITIVE = (
     *("step_epochs", "patience", "pretrained_rate", "stop_least"),
 )
 NOT_NEGATIVE = ("warmup_epochs", "weight_decay", "margin", "nms_gap", "temperature")
-BELOW_ONE = ("dropout", "crop_area", "colour")
+BELOW_ONE = ("dropout", "crop_area", "colour", "mask")
 
 
 def check_number(name: str, key: str, value: Any) -> None:

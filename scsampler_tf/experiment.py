@@ -22,6 +22,8 @@ from pipelines.prepare import report as feature_report
 from scsampler_tf.config import SAMPLER_KINDS, SAMPLERS, ExperimentConfig, preset
 from scsampler_tf.config_file import configured
 from scsampler_tf.dry_run import experiment_stages, told
+from scsampler_tf.strategies import HELP as STRATEGY_HELP
+from scsampler_tf.strategies import one_process
 from scsampler_tf.versions import note_versions
 from scsampler_tf.workdir import Workdir, claim_workdir, is_claimed
 
@@ -213,7 +215,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="only print the settings, versions and stages as JSON"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes that read videos (default 2)")
-    parser.add_argument("--strategy", choices=("one_device", "mirrored"), help="one device, or all of them")
+    parser.add_argument("--strategy", help=STRATEGY_HELP)
     parser.add_argument("--model-base", help="where to export to (default WORKDIR/saved_models)")
 
 
@@ -225,6 +227,7 @@ def checked_config(args: argparse.Namespace) -> ExperimentConfig:
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: give 0 or more")
     config = configured(preset(args.preset), args.config, args.set)
+    one_process(args.strategy or config.strategy, "an experiment")
     for part in ("classifier", *SAMPLER_KINDS):
         name = getattr(config, part).arch
         if name not in PRESETS:

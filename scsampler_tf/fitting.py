@@ -1,33 +1,51 @@
-"""One training run with `fit`: initial weights, schedule, checkpoints, resume, TensorBoard."""
+"""One training run: initial weights, schedule, checkpoints, resume, TensorBoard."""
 
 import contextlib
 import dataclasses
+import functools
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from pipelines.errors import UserError
+from pipelines.errors import LostWorker, UserError
+from pipelines.full_disk import full_disk
 from pipelines.index import FeatureIndex, VideoRecord
-from scsampler_tf.callbacks import Backup, BestModel, EpochSeeds, Seen, StopOnNaN, Validation, restore
+from scsampler_tf.board.boards import LOGS
+from scsampler_tf.board.profiler import Profiler
+from scsampler_tf.callbacks import (
+    Backup,
+    BestModel,
+    EpochSeeds,
+    History,
+    Seen,
+    StopOnNaN,
+    Validation,
+    restore,
+)
 from scsampler_tf.model_folder import NETWORK_NAME, finish_run
 from scsampler_tf.models.layout import weights_by_path
 from scsampler_tf.models.precision import FLOAT32, in_float32
 from scsampler_tf.models.transfer import InitialWeights, transfer
 from scsampler_tf.optimizer import SlowedAdamW
-from scsampler_tf.runtime import versions
+from scsampler_tf.runtime import is_chief, summed, versions, worker_of
 from scsampler_tf.schedules import Plateau, schedule
 from scsampler_tf.termination import Asked, StopWhenAsked, sigterm_noted
+from scsampler_tf.training_loop import run_epochs
+from scsampler_tf.validation import ClassifierValidation, SamplerValidation
 
 # Settings that trainings of old do not know, with the values at which they change nothing.
 LATER = {"rank_form": "standard", "schedule": "cosine", "pretrained_rate": 1.0}
-LATER |= {"crop_area": 0.0, "colour": 0.0}
-PROFILED = (2, 11)  # the first and last batch; the very first builds the graph
+LATER |= {"crop_area": 0.0, "colour": 0.0, "mask": 0.0}
+LATER_OF_SAMPLERS = {"flip": False}
+# What the others' steps end with where a worker is gone.
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+LOST += (tf.errors.DeadlineExceededError, tf.errors.InternalError)
 ONLY_WITH = {"step_epochs": "step", "patience": "plateau"}
 
 
@@ -39,33 +57,40 @@ class Fit:
     model: keras.Model
     network: keras.Model
     loss: keras.losses.Loss
-    metrics: list
-    data: Callable[[int], tf.data.Dataset]
-    """Endless batches from the epoch of this number on, counted from 0."""
+    metrics: dict[str, Callable]
+    """Functions (target, prediction) -> `[B]` values, by name."""
+    data: Callable[[int, tuple[int, int], int], tf.data.Dataset]
+    """Endless batches from the epoch of this number on, counted from 0: the part of worker w of W (w, W),
+    so many examples of it at a time."""
     batch_videos: Callable[[int, int], list[VideoRecord]]
     """The videos of a batch that has been trained on, by epoch and number in it."""
     steps: int
+    batch: int
+    """Examples of a step on all devices."""
     seed: int
-    measure: Callable[[], dict[str, float]] | None
+    validation: ClassifierValidation | SamplerValidation | None
     monitor: str
     about: dict
-    failure: Callable[[], UserError | None] = lambda: None
-    """Why there is no data any more, where that is what ends the training."""
+    failure: Callable[[Exception], UserError | None] = lambda error: None
+    """The sentence for an error that the data have caused."""
     precision: str = FLOAT32
     profile: bool = False
     """Write what some batches spend their time on beside the logs, for TensorBoard."""
     pretrained: frozenset[str] = frozenset()
     """Layers of the network that begin with weights of another one."""
+    watchers: tuple[keras.callbacks.Callback, ...] = ()
+    """What looks on and writes for TensorBoard; one process has them."""
 
 
 def with_weights(run: dict, weights: InitialWeights | None, precision: str = FLOAT32) -> dict:
     """`run_of` with what is in the file of initial weights, wherever that file lies, and the precision."""
     there = run["config"]
+    later = LATER if run["kind"] == "classifier" else {**LATER, **LATER_OF_SAMPLERS}
     config = {
         key: value
         for key, value in there.items()
         if key != "weights"
-        and not (key in LATER and value == LATER[key])
+        and not (key in later and value == later[key])
         and not (key in ONLY_WITH and there["schedule"] != ONLY_WITH[key])
     }
     mixed = {} if precision == FLOAT32 else {"precision": precision}  # trainings of old do not know it
@@ -97,35 +122,39 @@ def run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet
     """Runs a training in `folder`, or goes on with an interrupted one where its newest backup stands: after
     its last whole epoch, or after the batch at which SIGTERM has ended it.
 
-    With 0 epochs the network is measured and kept as it is.
+    With 0 epochs the network is measured and kept as it is. Of several processes the chief writes; all of
+    them read what an earlier training has left in `folder`.
     """
-    best = BestModel(Float32(fit.network), folder / NETWORK_NAME, fit.monitor)
+    with _told_in_a_sentence(fit, folder, strategy):
+        _run_fit(fit, config, folder, index, strategy, quiet)
+
+
+def _run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quiet: bool) -> None:
+    chief = is_chief(strategy)
+    best = BestModel(Float32(fit.network), folder / NETWORK_NAME, fit.monitor, writes=chief)
     began = time.monotonic()
     if config.epochs:
-        _fit(fit, config, folder, best, strategy, quiet)
+        _fit(fit, config, folder, best, strategy, quiet or not chief)
     else:
-        measured = fit.measure() if fit.measure else {}
+        measured = measured_by_all(fit.validation, strategy) if fit.validation else {}
         best.on_epoch_end(-1, {f"val_{name}": value for name, value in measured.items()})
-    about = {**fit.about, "precision": fit.precision, "best": best.best, "monitor": fit.monitor}
-    about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
-    finish_run(folder, fit.kind, index.labels, index.settings, about)
-    shutil.rmtree(folder / "backup", ignore_errors=True)
+    if chief:
+        about = {**fit.about, "precision": fit.precision, "best": best.best, "monitor": fit.monitor}
+        about |= {"seconds": round(time.monotonic() - began, 1), "versions": versions()}
+        finish_run(folder, fit.kind, index.labels, index.settings, about)
+        shutil.rmtree(folder / "backup", ignore_errors=True)
+    summed(strategy, np.zeros(1, np.float32))  # nobody leaves before the network is written
 
 
 def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool) -> None:
-    with strategy.scope():
-        optimizer = _optimizer(fit, config)
-        fit.model.compile(optimizer=optimizer, loss=fit.loss, metrics=fit.metrics)
-        seen = restore(fit.model, folder / "backup")
-    history = keras.callbacks.CSVLogger(folder / "history.csv", append=True)
-    with sigterm_noted() as asked, _told_in_a_sentence(fit), _closed(history):
-        callbacks = _callbacks(fit, config, folder, best, history, seen, asked)
-        if seen.steps:
-            rest = fit.data(seen.epochs).skip(seen.steps)
-            _epochs(fit, rest, seen.epochs, seen.epochs + 1, fit.steps - seen.steps, callbacks, quiet)
-        first = seen.epochs + (seen.steps > 0)
-        if first < config.epochs:
-            _epochs(fit, fit.data(first), first, config.epochs, fit.steps, callbacks, quiet)
+    with sigterm_noted() as asked:
+        with strategy.scope():
+            optimizer = _optimizer(fit, config)
+            fit.model.compile(optimizer=optimizer, loss=fit.loss)
+            optimizer.build(fit.model.trainable_variables)
+            seen = restore(fit.model, folder / "backup")
+        callbacks = _callbacks(fit, config, folder, best, seen, asked, strategy)
+        run_epochs(fit, seen, config.epochs, callbacks, asked, strategy, quiet)
 
 
 def _callbacks(
@@ -133,64 +162,71 @@ def _callbacks(
     config,
     folder: Path,
     best: BestModel,
-    history: keras.callbacks.CSVLogger,
     seen: Seen,
     asked: Asked,
+    strategy,
 ) -> list[keras.callbacks.Callback]:
-    backup = Backup(folder / "backup", seen)
-    plateau = Plateau(config, fit.monitor, folder / "history.csv") if config.schedule == "plateau" else None
+    worker = worker_of(strategy)
+    backup = Backup(folder / "backup", seen, writes=worker[0] == 0)
+    history = folder / "history.csv"
+    stop = StopWhenAsked(asked, backup, fit.steps, worker)
+    measure = functools.partial(measured_by_all, fit.validation, strategy, stop.between_videos)
     return [
-        *([Validation(fit.measure)] if fit.measure else []),
-        *([plateau] if plateau else []),
+        *([Validation(measure)] if fit.validation else []),
+        *([Plateau(config, fit.monitor, history)] if config.schedule == "plateau" else []),
         EpochSeeds(fit.network, fit.seed, seen),
         StopOnNaN(fit.batch_videos, seen),
         best,
         # After the best network, whose epoch can be done again; before the history, which must not list
         # an epoch twice.
         backup,
-        keras.callbacks.TensorBoard(
-            folder / "logs", write_graph=False, profile_batch=PROFILED if fit.profile else 0
-        ),
-        history,
-        StopWhenAsked(asked, backup, fit.steps),
+        *(_written(fit, folder, history) if worker[0] == 0 else []),
+        stop,
     ]
 
 
-def _epochs(fit: Fit, data: tf.data.Dataset, first: int, end: int, steps: int, callbacks: list, quiet: bool):
-    fit.model.fit(
-        data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)),
-        initial_epoch=first,
-        epochs=end,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        verbose=0 if quiet else (1 if sys.stdout.isatty() else 2),
-        shuffle=False,  # the data set shuffles itself
-    )
+def _written(fit: Fit, folder: Path, history: Path) -> list[keras.callbacks.Callback]:
+    """What the chief writes for people to read."""
+    return [
+        *fit.watchers,
+        *([Profiler(folder / LOGS)] if fit.profile else []),
+        History(history),
+    ]
+
+
+def measured_by_all(
+    validation: ClassifierValidation | SamplerValidation,
+    strategy: tf.distribute.Strategy,
+    between_videos: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """The summary of a measurement of which every process does its share; all of them get the whole."""
+    worker, workers = worker_of(strategy)
+    rows = np.zeros((len(validation.videos), validation.width))
+    for place, row in validation.rows(range(worker, len(rows), workers)):
+        rows[place] = row
+        between_videos()
+    validation.latest = summed(strategy, rows)
+    return validation.summary()
 
 
 @contextlib.contextmanager
-def _closed(table: keras.callbacks.CSVLogger) -> Iterator[None]:
-    """Keras closes the file only after a training that nothing has ended early."""
+def _told_in_a_sentence(fit: Fit, folder: Path, strategy) -> Iterator[None]:
+    """What a user can mend, from under errors of TensorFlow and of files."""
     try:
         yield
-    finally:
-        if table.csv_file:
-            table.csv_file.close()
-
-
-@contextlib.contextmanager
-def _told_in_a_sentence(fit: Fit) -> Iterator[None]:
-    """What a user can mend, from under TensorFlow's errors."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if failure := fit.failure():
+    except (tf.errors.OpError, OSError) as error:
+        if failure := full_disk(error, folder) or fit.failure(error):
             raise failure from None
+        if worker_of(strategy)[1] > 1 and isinstance(error, LOST):
+            raise LostWorker(
+                "another worker has ended; start the same command on all machines again, it goes on from the "
+                "last whole epoch"
+            ) from None
         lacking = isinstance(error, tf.errors.UnimplementedError) or "No OpKernel" in str(error)
         if fit.precision != FLOAT32 and lacking:
             raise UserError(
                 f"precision: {fit.precision} lacks an operation of {fit.network.name} on this device "
-                f"({error.message.splitlines()[0][:120]}); use mixed_bfloat16 or float32"
+                f"({str(error).splitlines()[0][:120]}); use mixed_bfloat16 or float32"
             ) from None
         raise
 

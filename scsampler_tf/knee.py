@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from pipelines.errors import UserError, run_command
 from pipelines.files import file_digest, make_folder, read_json, write_json
 from pipelines.index import INDEX_NAME
-from scsampler_tf.config import STRATEGIES, ExperimentConfig
+from scsampler_tf.config import ExperimentConfig
+from scsampler_tf.strategies import HELP as STRATEGY_HELP
+from scsampler_tf.strategies import one_process
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.workdir import Workdir
 
@@ -172,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         "--archs", nargs="+", default=[], metavar="NAME", help="other networks, at the run's feature settings"
     )
     parser.add_argument("--dry-run", action="store_true", help="only list what would be done")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="one device, or all of them")
+    parser.add_argument("--strategy", help=STRATEGY_HELP)
     add_run_arguments(parser)
     args = parser.parse_args(argv)
     return run_command(lambda: _run(args))
@@ -186,11 +188,12 @@ def _run(args: argparse.Namespace) -> None:
         raise UserError(
             f"{args.workdir}: the classifier has no scores; run python -m scsampler_tf.score classifier first"
         )
+    strategy = one_process(args.strategy or config.strategy, "this")
     wanted = asked(config.features, args.sizes, args.frames, args.archs)
     if args.dry_run:
         print(plan_text(samplers_of(rows_of(config, wanted)), workdir))
         return
-    run(workdir, config, wanted, workers=args.workers, strategy=args.strategy or config.strategy)
+    run(workdir, config, wanted, workers=args.workers, strategy=strategy)
     print(disk_text(workdir))
     print(f"next: python -m scsampler_tf.evaluate knee --workdir {args.workdir}")
 

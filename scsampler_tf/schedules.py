@@ -1,10 +1,11 @@
 """How the learning rate goes over a training: cosine, steps, or down when validation gets no better."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+
+from scsampler_tf.callbacks import read_history
 
 WARM_UP_FROM = 0.1  # share of the learning rate with which a warm-up begins
 REDUCTION = 0.1  # what steps and plateaus multiply it with
@@ -59,7 +60,7 @@ class Plateau(keras.callbacks.Callback):
     def __init__(self, config, monitor: str, history: Path):
         super().__init__()
         self._config, self._monitor = config, monitor
-        self._values = _past(history, monitor)
+        self._values = [_value(row, monitor) for row in read_history(history)]
 
     def on_epoch_begin(self, epoch, logs=None):
         warm = self._config.warmup_epochs
@@ -80,13 +81,6 @@ def reductions(values: Sequence[float], patience: int) -> int:
         if waited == patience:
             waited, count = 0, count + 1
     return count
-
-
-def _past(history: Path, monitor: str) -> list[float]:
-    if not history.exists():
-        return []
-    with history.open(newline="") as stream:
-        return [_value(row, monitor) for row in csv.DictReader(stream)]
 
 
 def _value(logs: dict, monitor: str) -> float:

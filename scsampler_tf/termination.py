@@ -16,9 +16,10 @@ EXIT_CODE = 128 + signal.SIGTERM  # as shells name a process that the signal has
 
 @dataclass
 class Asked:
-    """Whether the process has been asked to end."""
+    """Whether this process has been asked to end, and whether all that train together know of such a one."""
 
     yes: bool = False
+    by_all: bool = False
 
 
 @contextlib.contextmanager
@@ -42,23 +43,35 @@ def sigterm_noted() -> Iterator[Asked]:
 class StopWhenAsked(keras.callbacks.Callback):
     """Ends the process with exit code 143 and one line on stderr once the batch in hand is done and kept.
 
-    After an epoch's last batch, validation is finished first; give it as the last callback.
+    `worker` is its number and how many train together: they end after the same batch, and the first one
+    says it. Give it as the last callback, and call `between_videos` during validation.
     """
 
-    def __init__(self, asked: Asked, backup: Backup, steps: int):
+    def __init__(self, asked: Asked, backup: Backup, steps: int, worker: tuple[int, int] = (0, 1)):
         super().__init__()
         self._asked, self._backup, self._steps = asked, backup, steps
+        self._first, self._alone = worker[0] == 0, worker[1] == 1
+
+    @property
+    def _now(self) -> bool:
+        return self._asked.by_all or (self._alone and self._asked.yes)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._asked.yes and self._backup.step(batch) < self._steps:
+        if self._now and self._backup.step(batch) < self._steps:
             self._backup.write(batch)
-            _end()
+            self._end()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._asked.yes:
-            _end()
+        if self._now:
+            self._end()
 
+    def between_videos(self) -> None:
+        """Ends a validation that is cut short, which is done anew; several workers finish it."""
+        if self._alone and self._asked.yes:
+            self._backup.write_before_validation(self._steps)
+            self._end()
 
-def _end() -> None:
-    print("terminated; the same command goes on from here", file=sys.stderr, flush=True)
-    raise SystemExit(EXIT_CODE)
+    def _end(self) -> None:
+        if self._first:
+            print("terminated; the same command goes on from here", file=sys.stderr, flush=True)
+        raise SystemExit(EXIT_CODE)

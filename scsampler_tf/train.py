@@ -19,12 +19,12 @@ from scsampler_tf.config import (
     OBJECTIVES,
     SAMPLER_KINDS,
     SAMPLERS,
-    STRATEGIES,
     ExperimentConfig,
     preset,
 )
 from scsampler_tf.config_file import configured
 from scsampler_tf.dry_run import told, training_state
+from scsampler_tf.strategies import HELP as STRATEGY_HELP
 from scsampler_tf.versions import note_versions
 from scsampler_tf.workdir import Workdir, claim_workdir, is_claimed, open_workdir
 
@@ -39,9 +39,13 @@ def train(
     folder: Path | None = None,
     quiet: bool = False,
     profile: bool = False,
+    data_service: str | None = None,
+    pictures: bool = True,
 ) -> Path:
     """Trains the classifier (`what` = "classifier"), one of the samplers, or all of the run's trained ones
-    together ("joint"); returns its folder. `profile` adds a profile of some batches to its logs."""
+    together ("joint"); returns its folder. `profile` adds a profile of some batches to its logs;
+    `data_service` is the address of a tf.data service that makes a sampler's batches; without `pictures`
+    TensorBoard gets charts alone."""
     from scsampler_tf.runtime import make_strategy
     from scsampler_tf.tables import load_table
     from scsampler_tf.train_classifier import train_classifier
@@ -51,6 +55,7 @@ def train(
     index = workdir.index(config)
     folder = folder or workdir.model(what)
     options = {"strategy": make_strategy(strategy), "seed": config.seed, "quiet": quiet, "profile": profile}
+    options |= {"data_service": data_service, "pictures": pictures}
     if what == "classifier":
         precision = config.precision
         train_classifier(index, config.classifier, folder, workers=workers, precision=precision, **options)
@@ -107,12 +112,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("classifier", "sampler", "joint"))
     parser.add_argument("--kind", choices=SAMPLER_KINDS, help="which sampler")
     parser.add_argument("--objective", choices=OBJECTIVES, help="what the sampler is trained for")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="one device, or all of them")
+    parser.add_argument("--strategy", help=STRATEGY_HELP)
     parser.add_argument("--out", help="folder of the trained network (default WORKDIR/models/...)")
     parser.add_argument(
         "--profile",
         action="store_true",
         help="profile batches 2 to 11 of what is trained now, for TensorBoard",
+    )
+    parser.add_argument(
+        "--data-service",
+        metavar="grpc://HOST:PORT",
+        help="a tf.data service (pipelines.data_service) that makes the batches of samplers",
+    )
+    parser.add_argument(
+        "--no-pictures", action="store_true", help="write charts for TensorBoard, but no pictures"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="only print the settings, versions and what is left as JSON"
@@ -134,6 +147,7 @@ def _run(args: argparse.Namespace) -> None:
     strategy = args.strategy or config.strategy
     note_versions(workdir.path)
     options = {"workers": args.workers, "strategy": strategy, "profile": args.profile}
+    options |= {"data_service": args.data_service, "pictures": not args.no_pictures}
     train(what, workdir, config, folder=folder, **options)
     print(f"{what}: {folder}")
 

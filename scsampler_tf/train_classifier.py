@@ -1,19 +1,19 @@
 """Training of the clip classifier f on RGB clips that are decoded on demand."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from pipelines.decoding import ClipJob, decode_job, draw_clips
+from pipelines.data_service import refuse_clips
 from pipelines.errors import UserError
 from pipelines.files import make_folder
 from pipelines.index import FeatureIndex
 from pipelines.training_clips import TrainingClips, augmented
-from pipelines.workers import run_jobs
+from scsampler_tf.board.boards import classifier_board
 from scsampler_tf.config import ClassifierConfig
 from scsampler_tf.cost import count
 from scsampler_tf.fitting import Fit, begin_with, pretrained_layers, run_fit, with_weights
@@ -21,7 +21,7 @@ from scsampler_tf.model_folder import begin_run, run_of
 from scsampler_tf.models import create
 from scsampler_tf.models.transfer import InitialWeights, initial_weights, options_of, why_fresh
 from scsampler_tf.runtime import even_batch, set_seed
-from scsampler_tf.scoring import clip_probabilities, probability_function
+from scsampler_tf.validation import ClassifierValidation
 
 KIND = "classifier"
 
@@ -37,12 +37,16 @@ def train_classifier(
     precision: str = "float32",
     quiet: bool = False,
     profile: bool = False,
+    data_service: str | None = None,
+    pictures: bool = True,
 ) -> None:
     """Trains f on the train split and keeps the network with the highest log-likelihood of val clips.
 
     `precision` is what the network computes in meanwhile; the one that is kept computes in float32. With
-    0 epochs f is the network of `config.weights` as it is, whose classes must include the labels.
+    0 epochs f is the network of `config.weights` as it is, whose classes must include the labels. `pictures`
+    says whether TensorBoard gets some.
     """
+    refuse_clips(data_service)
     videos = index.of_split("train")
     if not videos:
         raise UserError(f"{index.folder}: no train videos; the manifest needs rows with split 'train'")
@@ -59,47 +63,61 @@ def train_classifier(
     if not config.epochs:
         fresh = begun["initial_weights"]["fresh"]
         _require_ready(config, "; ".join(f"{layer}: {reason}" for layer, reason in fresh.items()))
-    source = TrainingClips(
+    batch = even_batch(config.batch, strategy)
+    source = _source(index, config, videos, batch, seed, inside, workers)
+    validation = None
+    if index.of_split("val"):
+        validation = ClassifierValidation(network, index, config, inside, workers, seed)
+    settings = {"kind": KIND, **dataclasses.asdict(config), "seed": seed, "precision": precision}
+    board = classifier_board(folder, settings, index, validation, config.epochs, pictures=pictures)
+    fit = Fit(
+        kind=KIND,
+        model=network,
+        network=network,
+        loss=keras.losses.SparseCategoricalCrossentropy(True),
+        metrics={"accuracy": _right, "top5_accuracy": _among_five},
+        data=functools.partial(_batches, source, config),
+        batch_videos=source.batch_videos,
+        steps=source.steps,
+        batch=batch,
+        seed=seed,
+        failure=lambda error: source.failure,
+        validation=validation,
+        monitor="val_log_likelihood",
+        about=_about(config, network, inside, begun),
+        precision=precision,
+        profile=profile,
+        pretrained=pretrained_layers(begun),
+        watchers=(board,),
+    )
+    with contextlib.closing(source):
+        run_fit(fit, config, folder, index, strategy, quiet)
+
+
+def _source(
+    index: FeatureIndex, config: ClassifierConfig, videos, batch: int, seed: int, inside: bool, workers: int
+) -> TrainingClips:
+    return TrainingClips(
         index,
         videos,
         resize=config.resize,
         clips_per_video=config.clips_per_video,
-        batch=even_batch(config.batch, strategy),
+        batch=batch,
         seed=seed,
         inside_action=inside,
         workers=workers,
         cache=config.cache,
     )
-    run_fit(
-        Fit(
-            kind=KIND,
-            model=network,
-            network=network,
-            loss=keras.losses.SparseCategoricalCrossentropy(True),
-            metrics=["accuracy"],
-            data=lambda epoch: _batches(source, config, epoch),
-            batch_videos=source.batch_videos,
-            steps=source.steps,
-            seed=seed,
-            failure=lambda: source.failure,
-            measure=_validation(network, index, config, inside, workers, seed),
-            monitor="val_log_likelihood",
-            about={
-                "config": dataclasses.asdict(config),
-                "clips_from": "action segments" if inside else "whole videos",
-                "cost": dataclasses.asdict(count(network)),
-                **begun,
-            },
-            precision=precision,
-            profile=profile,
-            pretrained=pretrained_layers(begun),
-        ),
-        config,
-        folder,
-        index,
-        strategy,
-        quiet,
-    )
+
+
+def _about(config: ClassifierConfig, network: keras.Model, inside: bool, begun: dict) -> dict:
+    """What model.json says of f, but for how its training went."""
+    return {
+        "config": dataclasses.asdict(config),
+        "clips_from": "action segments" if inside else "whole videos",
+        "cost": dataclasses.asdict(count(network)),
+        **begun,
+    }
 
 
 def _network(
@@ -123,11 +141,23 @@ def _network(
     )
 
 
-def _batches(source: TrainingClips, config: ClassifierConfig, epoch: int) -> tf.data.Dataset:
-    """Endless batches of changed clips from an epoch on."""
-    first = epoch * source.steps * source.batch
-    changes = (config.size, config.flip, source.seed, config.crop_area, config.colour, first)
-    return augmented(source.clips(epoch), *changes).batch(source.batch, True).prefetch(2)
+def _batches(
+    source: TrainingClips, config: ClassifierConfig, epoch: int, shard: tuple[int, int], each: int
+) -> tf.data.Dataset:
+    """Endless batches of changed clips from an epoch on (`fitting.Fit`)."""
+    changes = (config.size, config.flip, source.seed, config.crop_area, config.colour)
+    changed = augmented(source.clips(epoch, shard), *changes, source.numbers(epoch, shard))
+    return changed.batch(each, True).prefetch(2)
+
+
+def _right(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the highest logit is the label's, `[B]`."""
+    return tf.cast(tf.equal(tf.argmax(logits, axis=-1), tf.cast(labels, tf.int64)), tf.float32)
+
+
+def _among_five(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the label's logit is among the five highest, `[B]`."""
+    return tf.cast(tf.math.in_top_k(tf.cast(labels, tf.int32), logits, 5), tf.float32)
 
 
 def _require_ready(config: ClassifierConfig, lacking: str) -> None:
@@ -146,43 +176,3 @@ def _inside_action(config: ClassifierConfig, videos: list, index: FeatureIndex) 
             f"{index.folder}: classifier.clips=segments needs action_segments for every train video"
         )
     return annotated and config.clips != "all"
-
-
-def _validation(
-    network, index: FeatureIndex, config: ClassifierConfig, inside: bool, workers: int, seed: int
-):
-    """A function that measures the network on clips of the val videos, which are the same every time."""
-    videos = index.of_split("val")
-    if not videos:
-        return None
-    rng = np.random.default_rng(seed)
-    jobs = [
-        ClipJob(
-            video,
-            draw_clips(video, index.settings, config.clips_per_video, inside, rng),
-            config.resize,
-            config.size,
-        )
-        for video in videos
-    ]
-    kept = list(_decoded(jobs, index, workers)) if config.cache else None
-    function = probability_function(network)
-
-    def measure() -> dict[str, float]:
-        own, right = [], []
-        for clips, label in kept or _decoded(jobs, index, workers):
-            probabilities = clip_probabilities(function, clips)
-            own.append(probabilities[:, label])
-            right.append(probabilities.argmax(axis=1) == label)
-        if not own:
-            return {}
-        likelihood = np.log(np.maximum(np.concatenate(own), 1e-7))
-        return {"log_likelihood": float(likelihood.mean()), "accuracy": float(np.concatenate(right).mean())}
-
-    return measure
-
-
-def _decoded(jobs: list[ClipJob], index: FeatureIndex, workers: int) -> Iterator[tuple[np.ndarray, int]]:
-    for job, clips in run_jobs(decode_job, jobs, workers, ordered=True):
-        if not isinstance(clips, UserError):
-            yield clips, index.label_id(job.video)

@@ -26,6 +26,7 @@ from pipelines.datasets import batch_videos, epoch_steps, sampler_videos
 from pipelines.errors import UserError
 from pipelines.files import file_digest, make_folder, read_json, write_json, written_whole
 from pipelines.index import FeatureIndex, VideoRecord, require_same
+from scsampler_tf.board.boards import sampler_board
 from scsampler_tf.config import RECORD_FIELDS, ExperimentConfig, SamplerConfig
 from scsampler_tf.fitting import Fit, run_fit, with_weights
 from scsampler_tf.fusion import joint
@@ -45,12 +46,13 @@ from scsampler_tf.models.joint import AUDIO, bundle, joint_model
 from scsampler_tf.models.sampler import AC
 from scsampler_tf.runtime import even_batch, set_seed
 from scsampler_tf.scoring import saliency_function, video_saliency
-from scsampler_tf.selection import top_k
 from scsampler_tf.tables import ScoreTable
+from scsampler_tf.train_sampler import data_failure
+from scsampler_tf.validation import SamplerValidation
 
 SLOWER = 10  # trained networks are moved a little, not trained anew
 # Settings of a single sampler's training that have no say here.
-UNUSED = ("weights", "trainable", "features", "dropout", "pretrained_rate")
+UNUSED = ("weights", "trainable", "features", "dropout", "pretrained_rate", "crop_area", "flip", "mask")
 
 
 def joint_config(config: ExperimentConfig) -> SamplerConfig:
@@ -79,6 +81,8 @@ def train_joint(
     seed: int,
     quiet: bool = False,
     profile: bool = False,
+    data_service: str | None = None,
+    pictures: bool = True,
 ) -> dict[str, Path]:
     """Fine-tunes the trained samplers among `sources` (kind -> model folder) together.
 
@@ -105,18 +109,25 @@ def train_joint(
         together = bundle(networks)
         model = joint_model(networks, config.clips_per_video, index.settings)
     batch = even_batch(min(config.batch, len(videos)), strategy)
+    validation = _validation(networks, index, table, K)
+    settings = {"kind": "joint", **dataclasses.asdict(config), "K": K, "seed": seed}
+    shown = {"kinds": tuple(networks), "pictures": pictures}
+    board = sampler_board(folder, settings, index, validation, config.epochs, **shown)
     fit = Fit(
         kind="joint",
         model=model,
         network=together,
         loss=SamplerLoss(config),
-        metrics=[],
-        data=functools.partial(_batches, index, videos, networks, table, config, batch, seed),
+        metrics={},
+        data=functools.partial(_batches, index, videos, networks, table, config, batch, seed, data_service),
         batch_videos=functools.partial(batch_videos, videos, batch, seed),
         steps=epoch_steps(len(videos), batch),
+        batch=batch,
         seed=seed,
         profile=profile,
-        measure=_selection_quality(networks, index, table, K),
+        validation=validation,
+        watchers=(board,),
+        failure=lambda error: data_failure(error, index, videos, validation, data_service),
         monitor="val_chosen_score",
         about={
             "config": dataclasses.asdict(config),
@@ -180,8 +191,20 @@ def _true_scores(index: FeatureIndex, videos: list[VideoRecord], table: ScoreTab
     return [table.values[video.video_id][:, index.label_id(video)] for video in videos]
 
 
-def _batches(index: FeatureIndex, videos: list, kinds, table: ScoreTable, config, batch, seed, epoch: int):
-    """Endless batches of drawn clips, from an epoch on, with the inputs of `joint_model`."""
+def _batches(
+    index: FeatureIndex,
+    videos: list,
+    kinds,
+    table: ScoreTable,
+    config,
+    batch,
+    seed,
+    service,
+    epoch: int,
+    shard,
+    each: int,
+):
+    """Endless batches of drawn clips, from an epoch on, with the inputs of `joint_model` (`fitting.Fit`)."""
     data = sampler_videos(
         index,
         videos,
@@ -191,6 +214,9 @@ def _batches(index: FeatureIndex, videos: list, kinds, table: ScoreTable, config
         batch=batch,
         seed=seed,
         first_epoch=epoch,
+        shard=shard,
+        replica_batch=each,
+        service=service,
     )
     return data.map(_with_number_masks)
 
@@ -213,24 +239,15 @@ def joint_saliency(functions: dict, index: FeatureIndex, video: VideoRecord) -> 
     return np.asarray(joint(visual[None], audio[None], np.ones((1, len(heard)), bool), heard[None]))[0]
 
 
-def _selection_quality(networks: dict, index: FeatureIndex, table: ScoreTable, K: int):
-    """A function that measures how well the joint score chooses K clips of the val videos."""
+def _validation(networks: dict, index: FeatureIndex, table: ScoreTable, K: int) -> SamplerValidation | None:
+    """How well the joint score chooses K clips of the val videos; nothing without them."""
     videos = [video for video in index.of_split("val") if video.video_id in table.values]
     if not videos:
         return None
-    known = list(zip(videos, _true_scores(index, videos, table), strict=True))
     functions = {kind: saliency_function(*network) for kind, network in networks.items()}
-
-    def measure() -> dict[str, float]:
-        chosen, best = [], []
-        for video, scores in known:
-            saliency = joint_saliency(functions, index, video)[None]
-            places = np.asarray(top_k(saliency, np.ones(saliency.shape, bool), K))[0]
-            chosen.append(scores[places[places >= 0]].mean())
-            best.append(np.sort(scores)[-K:].mean())
-        return {"chosen_score": float(np.mean(chosen)), "oracle_score": float(np.mean(best))}
-
-    return measure
+    return SamplerValidation(
+        lambda video: joint_saliency(functions, index, video), index, videos, table.values, K
+    )
 
 
 def _write_networks(folder: Path, index: FeatureIndex) -> dict[str, Path]:

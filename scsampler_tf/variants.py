@@ -14,7 +14,9 @@ from pathlib import Path
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import file_digest, make_folder
-from scsampler_tf.config import STRATEGIES, ExperimentConfig
+from scsampler_tf.config import ExperimentConfig
+from scsampler_tf.strategies import HELP as STRATEGY_HELP
+from scsampler_tf.strategies import one_process
 from scsampler_tf.train import add_run_arguments, run_config
 from scsampler_tf.transfer_scores import TRANSFER, make_transfer
 from scsampler_tf.workdir import Workdir
@@ -95,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("what", choices=(*TABLES, ALL, TRANSFER), help="the table, as evaluate calls it")
     parser.add_argument("--other", metavar="RUN", help="transfer: folder of the run whose samplers are used")
     parser.add_argument("--dry-run", action="store_true", help="only list what would be trained and scored")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="one device, or all of them")
+    parser.add_argument("--strategy", help=STRATEGY_HELP)
     add_run_arguments(parser)
     args = parser.parse_args(argv)
     return run_command(lambda: _run(args))
@@ -118,6 +120,7 @@ def _run(args: argparse.Namespace) -> None:
         for path in make_transfer(args.other, workdir, config):
             print(path)
         return
+    strategy = one_process(args.strategy or config.strategy, "this")
     variants = wanted(args.what, config, has_sound(workdir.index(config)))
     if args.dry_run:
         print(plan_text(variants, workdir))
@@ -126,7 +129,7 @@ def _run(args: argparse.Namespace) -> None:
     for variant in variants:
         stages.run(
             variant.name,
-            lambda variant=variant: make_variant(variant, workdir, config, args.strategy or config.strategy),
+            lambda variant=variant: make_variant(variant, workdir, config, strategy),
         )
     print(f"next: python -m scsampler_tf.evaluate {args.what} --workdir {args.workdir}")
 

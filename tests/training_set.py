@@ -24,19 +24,27 @@ class TrainingSet:
     table: ScoreTable
 
     def train_sampler(
-        self, folder: Path, kind: str = "audio", *, precision="float32", seed=0, profile=False, **changes
+        self,
+        folder: Path,
+        kind: str = "audio",
+        *,
+        precision="float32",
+        seed=0,
+        profile=False,
+        pictures=False,
+        **changes,
     ):
         """Trains a sampler of the tiny preset with SAL-RANK; `changes` are settings of it."""
         config = dataclasses.replace(getattr(tiny(), kind), objective="sal_rank", **changes)
         options = {"K": 3, "strategy": make_strategy("one_device"), "seed": seed, "quiet": True}
-        options |= {"precision": precision, "profile": profile}
+        options |= {"precision": precision, "profile": profile, "pictures": pictures}
         train_sampler(kind, self.index, config, self.table, folder, **options)
 
-    def train_classifier(self, folder: Path, *, precision="float32", seed=0, **changes):
+    def train_classifier(self, folder: Path, *, precision="float32", seed=0, pictures=False, **changes):
         """Trains the classifier of the tiny preset; `changes` are settings of it."""
         config = dataclasses.replace(tiny().classifier, **changes)
         options = {"strategy": make_strategy("one_device"), "seed": seed, "workers": 0, "quiet": True}
-        train_classifier(self.index, config, folder, precision=precision, **options)
+        train_classifier(self.index, config, folder, precision=precision, pictures=pictures, **options)
 
 
 def make_training_set(folder: Path) -> TrainingSet:

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.datasets import batch_videos, epoch_order, feature_clips, sampler_videos
+from pipelines.jitter import Jitter
 from pipelines.prepare import prepare
 from pipelines.records import parse
 from pipelines.settings import FeatureSettings
@@ -153,6 +156,73 @@ def test_later_epochs_are_the_same_without_those_before(index, batch):
     for number, (_, target) in enumerate(whole):
         named = batch_videos(index.videos, batch, 3, *divmod(number, steps))
         assert named == [index.videos[int(rows[0, 1])] for rows in target]
+
+
+@st.composite
+def splits(draw):
+    """(videos a yield, yields a worker and step, workers)"""
+    return tuple(draw(st.integers(1, most)) for most in (2, 2, 3))
+
+
+@settings(max_examples=12, deadline=None)
+@given(splits(), st.integers(0, 2), st.integers(0, 9))
+def test_workers_together_see_the_batches_of_one(index, split, first, seed):
+    together, yields, workers = split
+    batch = together * yields * workers
+    steps = 2
+    options = {"clips_per_video": N, "batch": batch, "seed": seed, "first_epoch": first}
+
+    def taken(count, **more):
+        data = sampler_videos(index, index.videos, "md", scores(index), **options, **more)
+        return list(data.take(count).as_numpy_iterator())
+
+    shares = [
+        taken(steps * yields, shard=(worker, workers), replica_batch=together) for worker in range(workers)
+    ]
+    for step, (inputs, target) in enumerate(taken(steps)):
+        parts = [part for share in shares for part in share[step * yields : (step + 1) * yields]]
+        assert all(len(rows) == together for _, rows in parts)
+        np.testing.assert_array_equal(target, np.concatenate([rows for _, rows in parts]))
+        for name, expected in inputs.items():
+            np.testing.assert_array_equal(expected, np.concatenate([there[name] for there, _ in parts]))
+
+
+def test_a_worker_takes_its_whole_share_at_once_unless_told(index):
+    options = {"clips_per_video": N, "batch": 4, "seed": 0}
+    data = sampler_videos(index, index.videos, "md", scores(index), **options, shard=(1, 2))
+    assert data.element_spec[1].shape == (2, N, 3)
+
+
+@pytest.mark.parametrize(
+    ("shard", "together"), [((0, 3), None), ((2, 2), None), ((-1, 2), None), ((0, 2), 3), ((0, 1), 0)]
+)
+def test_uneven_shares_are_refused(index, shard, together):
+    options = {"clips_per_video": N, "batch": 4, "seed": 0, "shard": shard, "replica_batch": together}
+    with pytest.raises(ValueError, match=r"share|at a time"):
+        sampler_videos(index, index.videos, "md", scores(index), **options)
+
+
+@pytest.mark.parametrize("field", SHAPES)
+def test_jitter_changes_the_frames_alone_and_follows_seed_and_number(index, field):
+    def data(**more):
+        options = {"clips_per_video": N, "batch": 2, "seed": 3, "jitter": Jitter(0.3, True, 0.5), **more}
+        made = sampler_videos(index, index.videos, field, scores(index), **options)
+        return list(made.take(4).as_numpy_iterator())
+
+    plain, changed, again = data(jitter=Jitter()), data(), data()
+    later, own = data(first_epoch=1), data(shard=(1, 2))
+    different = 0
+    for number, (inputs, target) in enumerate(changed):
+        before, same = plain[number][0], again[number][0]
+        np.testing.assert_array_equal(target, plain[number][1])
+        np.testing.assert_array_equal(inputs["frame_mask"], before["frame_mask"])
+        np.testing.assert_array_equal(inputs["frames"], same["frames"])
+        assert not inputs["frames"][~inputs["frame_mask"]].any()
+        np.testing.assert_array_equal(inputs["frames"][1:], own[number][0]["frames"])
+        if number >= 2:
+            np.testing.assert_array_equal(inputs["frames"], later[number - 2][0]["frames"])
+        different += not np.array_equal(inputs["frames"], before["frames"])
+    assert different >= 3
 
 
 @pytest.mark.parametrize("field", SHAPES)

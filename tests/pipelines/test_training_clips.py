@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines import training_clips
 from pipelines.errors import UserError
 from pipelines.prepare import prepare
 from pipelines.settings import FeatureSettings
@@ -82,6 +83,56 @@ def test_workers_change_nothing(index):
     ((alone, _),) = epochs(training(index), 1)
     ((shared, _),) = epochs(training(index, workers=1), 1)
     np.testing.assert_array_equal(alone, shared)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize(("batch", "workers"), [(4, 2), (8, 2), (6, 3), (12, 2)])
+def test_workers_shares_are_the_batches_of_one(index, cache, batch, workers):
+    """With 12, more than an epoch's clips, some workers have none in the first round."""
+    whole = training(index, batch=batch, cache=cache)
+    own, size = batch // workers, whole.steps * batch
+    shown = list(whole.clips(1).take(2 * size).as_numpy_iterator())
+    for worker in range(workers):
+        part = training(index, batch=batch, cache=cache)
+        share = list(part.clips(1, (worker, workers)).take(2 * size // workers).as_numpy_iterator())
+        numbers = list(part.numbers(1, (worker, workers)).take(len(share)).as_numpy_iterator())
+        expected = [
+            size + step * batch + worker * own + at for step in range(2 * size // batch) for at in range(own)
+        ]
+        assert numbers == expected
+        for number, (clip, label) in zip(numbers, share, strict=True):
+            np.testing.assert_array_equal(clip, shown[number - size][0])
+            assert label == shown[number - size][1]
+        names = [video.video_id for video in whole.batch_videos(1, 0)[worker * own : (worker + 1) * own]]
+        assert [video.video_id for video in part.batch_videos(1, 0)] == names
+
+
+def test_a_worker_decodes_its_own_clips_alone(index, monkeypatch):
+    decoded = []
+    plain = training_clips.run_jobs
+
+    def counted(work, jobs, *options, **more):
+        for job, clips in plain(work, jobs, *options, **more):
+            decoded.append(len(job.wanted))
+            yield job, clips
+
+    monkeypatch.setattr(training_clips, "run_jobs", counted)
+    clips = training(index, batch=8)
+    list(clips.clips(0, (1, 2)).take(4))
+    assert sum(decoded[:4]) <= 8
+    assert sum(decoded) == 4 or max(decoded) <= 2
+    decoded.clear()
+    list(training(index, batch=8).clips().take(8))
+    assert sum(decoded) >= 8
+
+
+def test_a_worker_whose_videos_are_gone_goes_on_with_others(index, capsys):
+    gone = replace(index.videos[0], path="/nowhere/gone.mp4")
+    for worker in range(2):
+        clips = training(index, videos=[gone, *index.videos[1:]])
+        labels = [int(label) for _, label in clips.clips(0, (worker, 2)).take(12).as_numpy_iterator()]
+        assert len(labels) == 12
+    assert "left out: /nowhere/gone.mp4" in capsys.readouterr().out
 
 
 def test_a_video_that_is_gone_is_left_out(index, capsys):
@@ -185,7 +236,8 @@ def test_resized_crops_and_colours_are_asked_for_one_by_one():
 
 def test_changes_follow_the_seed_and_the_number_of_the_clip():
     def taken(seed, flip=False, first=0):
-        return listed(augmented(numbered().repeat(), 6, flip, seed, first=first).take(18))
+        numbers = tf.data.Dataset.counter(first)
+        return listed(augmented(numbered().repeat(), 6, flip, seed, numbers=numbers).take(18))
 
     np.testing.assert_array_equal(taken(1)[0], taken(1)[0])
     assert not np.array_equal(taken(1)[0], taken(2)[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.workers import LoneWorker, WorkerCrash, run_jobs
+from pipelines.workers import KeptPool, LoneWorker, WorkerCrash, run_jobs
 
 
 def square(number):
@@ -176,3 +176,21 @@ def _runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def _number(_):
+    return os.getpid()
+
+
+def test_a_kept_pool_serves_several_runs_with_the_same_workers():
+    pool = KeptPool(1)
+    runs = [[found for _, found in run_jobs(_number, range(3), 1, pool=pool)] for _ in range(2)]
+    assert len({*runs[0], *runs[1]}) == 1
+    pool.renew()
+    assert run_once(pool) not in runs[0]
+    pool.end()
+
+
+def run_once(pool):
+    ((_, found),) = run_jobs(_number, [0], 1, pool=pool)
+    return found

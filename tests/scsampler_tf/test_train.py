@@ -101,7 +101,7 @@ def test_every_device_gets_the_same_share_of_a_batch(batch, expected):
 
 
 def test_an_unknown_strategy():
-    with pytest.raises(UserError, match="'tpu' is none of one_device, mirrored"):
+    with pytest.raises(UserError, match="'tpu' is none of one_device, mirrored, multi_worker"):
         make_strategy("tpu")
 
 
