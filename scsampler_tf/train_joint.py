@@ -111,6 +111,7 @@ def train_joint(
     batch = even_batch(min(config.batch, len(videos)), strategy)
     validation = _validation(networks, index, table, K)
     settings = {"kind": "joint", **dataclasses.asdict(config), "K": K, "seed": seed}
+    settings = {name: value for name, value in settings.items() if name not in ("arch", *UNUSED)}
     shown = {"kinds": tuple(networks), "pictures": pictures}
     board = sampler_board(folder, settings, index, validation, config.epochs, **shown)
     fit = Fit(

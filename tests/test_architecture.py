@@ -33,6 +33,11 @@ WITHOUT_TENSORFLOW = (
         "pipelines.inspect",
         "pipelines.synthetic",
         "scsampler_tf.serving.client",
+        # What draws for TensorBoard runs in a process of its own.
+        "scsampler_tf.board.timelines",
+        "scsampler_tf.board.input_pictures",
+        "scsampler_tf.board.curves",
+        "scsampler_tf.board.confusion",
         "scsampler_tf.config_file",
         "scsampler_tf.dry_run",
         "scsampler_tf.versions",
