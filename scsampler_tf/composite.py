@@ -5,6 +5,8 @@ free. The computation is that of offline evaluation: the same saliency, fusion a
 """
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -20,10 +22,20 @@ from scsampler_tf.models.sampler import clip_logits
 from scsampler_tf.saliency import clip_saliency, visual_saliency
 from scsampler_tf.selection import gather_clips, strided, top_each
 from scsampler_tf.selection_config import seer
+from scsampler_tf.strip_sizes import require_strips
 from scsampler_tf.weighting import weighted_probabilities
 
 STRINGS = tf.TensorSpec([None, None], tf.string)
 OWN_K = "_k"  # ends the names of signatures with an input K
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """What a module refers to in an object of another kind is not saved with it."""
+
+    classifier: keras.Model
+    samplers: dict[str, keras.Model]
+    trunk: keras.Model | None
 
 
 class Composite(tf.Module):
@@ -44,14 +56,19 @@ class Composite(tf.Module):
         about: dict,
     ):
         super().__init__(name="scsampler")
-        self.classifier = classifier
-        self.networks = {kind: network for kind, (network, _) in samplers.items()}
-        self._objectives = {kind: objective for kind, (_, objective) in samplers.items()}
-        self._settings, self._selection = settings, selection
-        self._seer = seer(self.networks) if selection.diversity else None
+        networks = {kind: network for kind, (network, _) in samplers.items()}
+        self._seer = seer(networks) if selection.diversity else None
         if selection.diversity and self._seer is None:
             raise ValueError("diversity compares clips by the activations of md or rgb_r; neither is there")
-        self._trunk = before_class_layer(self.networks[self._seer]) if self._seer else None
+        trunk = before_class_layer(networks[self._seer]) if self._seer else None
+        self._networks = _Networks(classifier, networks, trunk)
+        # A SavedModel of Keras' own variables restores copies of them, and a session, which TF-Serving runs,
+        # finds those of the graph empty (github.com/tensorflow/tensorflow, issue 72963). So these are saved.
+        self._weights = [
+            variable.value for network in (classifier, *networks.values()) for variable in network.variables
+        ]
+        self._objectives = {kind: objective for kind, (_, objective) in samplers.items()}
+        self._settings, self._selection = settings, selection
         self._frames, self._size = classifier.input_shape[1:3]
         self.labels = tf.constant(labels)
         self._about = json.dumps(about)
@@ -84,7 +101,8 @@ class Composite(tf.Module):
             specs[name] = (body, inputs)
             specs[name + OWN_K] = (body, {**inputs, "K": tf.TensorSpec([None], tf.int32, "K")})
         return {
-            name: tf.function(body).get_concrete_function(**inputs) for name, (body, inputs) in specs.items()
+            name: tf.function(_without_options(body)).get_concrete_function(**inputs)
+            for name, (body, inputs) in specs.items()
         }
 
     @tf.function(input_signature=[STRINGS] * 3)  # traced once for all signatures
@@ -94,16 +112,21 @@ class Composite(tf.Module):
         With a `diversity` also `features` `[B, L, D]` float32, by which clips are compared.
         """
         data = {"md": md, "rgb_r": rgb_r, "log_mel": log_mel}
+        _require_alike(**data)
         shape = tf.shape(md)
         saliency, there, seen = {}, {}, {}
-        for kind, network in self.networks.items():
-            frames, mask = unpack_features(FIELDS[kind], tf.reshape(data[FIELDS[kind]], [-1]), self._settings)
+        for kind, network in self._networks.samplers.items():
+            packed = tf.reshape(data[FIELDS[kind]], [-1])
+            if FIELDS[kind] == "rgb_r":
+                cells, size = self._settings.residual_cells, self._settings.residual_size
+                packed = require_strips(packed, cells, size, "rgb_r")
+            frames, mask = unpack_features(FIELDS[kind], packed, self._settings)
             scores = clip_saliency(clip_logits(network, frames), mask, self._objectives[kind])
             saliency[kind] = tf.reshape(scores, shape)
             there[kind] = tf.reshape(tf.reduce_any(mask, axis=1), shape)
             if kind == self._seer:
-                values = tf.cast(clip_activations(self._trunk, frames, mask), tf.float32)
-                sizes = tf.concat([shape, [self._trunk.output_shape[-1]]], axis=0)
+                values = tf.cast(clip_activations(self._networks.trunk, frames, mask), tf.float32)
+                sizes = tf.concat([shape, [self._networks.trunk.output_shape[-1]]], axis=0)
                 seen["features"] = tf.reshape(values, sizes)
         eyes = [saliency[kind] for kind in ("md", "rgb_r") if kind in saliency]
         nothing = tf.zeros(shape, tf.float32)
@@ -121,6 +144,7 @@ class Composite(tf.Module):
         K: int32 `[B]`, how many clips of each video; `[1]` is for all of them. None: that of the settings.
         """
         config = self._selection
+        _require_alike(visual=visual, audio=audio, has_audio=has_audio, mask=mask)
         mask = strided(mask, config.stride)  # lists are made of the clips that were looked at
         fused = fuse(
             config.fusion, visual, audio, mask, has_audio, alpha=config.alpha, k_prime=config.K_prime
@@ -132,6 +156,10 @@ class Composite(tf.Module):
     def _as_many(self, fused, mask, features, K):
         """Indices with a K `[B]` of each video's own: `[B, M]`, M the largest of them, at most L."""
         config = self._selection
+        alone_or_each = (tf.size(K) == 1) | (tf.size(K) == tf.shape(mask)[0])
+        tf.debugging.assert_equal(
+            alone_or_each, True, "K: one number for all videos is needed, or one for each"
+        )
         tf.debugging.assert_positive(K, "K: at least 1 clip of a video has to be chosen")
         if not config.diversity and config.nms_gap < 2:
             return top_each(fused, mask, K)
@@ -161,6 +189,7 @@ class Composite(tf.Module):
         else:
             spread = self._classified(clips, there)
         saliency = tf.zeros(tf.shape(clips)) if saliency is None else saliency
+        _require_alike(clips=clips, saliency=saliency)
         video = weighted_probabilities(spread, there, saliency, config.temperature or None)
         return {
             "clip_probabilities": spread,
@@ -171,8 +200,9 @@ class Composite(tf.Module):
     def _classified(self, clips, there):
         """Probabilities `[B, K, C]` of the strips that are `there` `[B, K]`, zeros for the others."""
         places = tf.where(there)
-        pictures, _ = unpack_strips(tf.gather_nd(clips, places), self._frames, self._size)
-        logits = self.classifier(tf.cast(pictures, tf.float32), training=False)
+        strips = require_strips(tf.gather_nd(clips, places), self._frames, self._size, "clips")
+        pictures, _ = unpack_strips(strips, self._frames, self._size)
+        logits = self._networks.classifier(tf.cast(pictures, tf.float32), training=False)
         probabilities = tf.cast(tf.nn.softmax(logits), tf.float32)
         shape = tf.concat([tf.shape(clips, tf.int64), [tf.shape(probabilities, tf.int64)[1]]], axis=0)
         return tf.scatter_nd(places, probabilities, shape)
@@ -189,7 +219,7 @@ class Composite(tf.Module):
             confident = (leads >= rule.margin) & (turn >= rule.least)
             return turn + 1, unsure & ~confident & (last > turn), spread, used
 
-        shape = tf.concat([tf.shape(clips), [self.classifier.output_shape[-1]]], axis=0)
+        shape = tf.concat([tf.shape(clips), [self._networks.classifier.output_shape[-1]]], axis=0)
         start = (tf.constant(1), last > 0, tf.zeros(shape), tf.zeros_like(there))
         _, _, spread, used = tf.while_loop(
             lambda turn, unsure, *_: tf.reduce_any(unsure),
@@ -197,10 +227,11 @@ class Composite(tf.Module):
             start,
             tuple(tf.TensorShape([None] * rank) for rank in (0, 1, 3, 2)),
         )
-        return tf.ensure_shape(spread, [None, None, self.classifier.output_shape[-1]]), used
+        return tf.ensure_shape(spread, [None, None, self._networks.classifier.output_shape[-1]]), used
 
     def sample_and_classify(self, md, rgb_r, log_mel, clips, mask, K=None) -> dict:
         """Both in one request: of the strips of all clips `[B, L]` only the chosen ones are decoded."""
+        _require_alike(clips=clips, mask=mask)
         sampled = self.sample(md, rgb_r, log_mel, mask, K)
         indices = sampled["indices"]
         chosen = tf.gather(clips, tf.maximum(indices, 0), batch_dims=1)
@@ -211,6 +242,23 @@ class Composite(tf.Module):
     def describe(self, query) -> dict:
         """`about` `[1]`: one JSON text with labels, sizes and settings; the query is not looked at."""
         return {"about": tf.constant([self._about])}
+
+
+def _without_options(body: Callable) -> Callable:
+    """The function without inputs that may be left out: TensorFlow takes long to see that they were."""
+
+    def given(**inputs):
+        return body(**inputs)
+
+    return given
+
+
+def _require_alike(**inputs: tf.Tensor) -> None:
+    """Sizes that differ are a mistake of the request, also where one of them is 1 and could be spread out."""
+    first, *others = inputs.values()
+    for other in others:
+        said = f"{', '.join(inputs)}: must have the same numbers of videos and clips"
+        tf.debugging.assert_equal(tf.shape(other)[:2], tf.shape(first)[:2], said)
 
 
 def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:

@@ -11,17 +11,18 @@ import sys
 from pathlib import Path
 
 from pipelines.errors import UserError, run_command
-from pipelines.files import read_json, write_json
-from scsampler_tf.config import ExperimentConfig, from_dict
+from pipelines.files import write_json
+from scsampler_tf.config import ExperimentConfig
 from scsampler_tf.experiments.catalogue import TABLES, make
 from scsampler_tf.experiments.run import DRAWS, TEST_SPLIT, Run, network_costs, open_run
 from scsampler_tf.experiments.table import Table
-from scsampler_tf.train import add_run_arguments, run_config
+from scsampler_tf.found_settings import configured_run, found_in
+from scsampler_tf.train import add_run_arguments
 from scsampler_tf.workdir import Workdir
 
 ALL = "all"
 
-__all__ = ["apply_best", "evaluate", "main", "markdown", "network_costs", "write_results"]
+__all__ = ["evaluate", "main", "markdown", "network_costs", "write_results"]
 
 
 def evaluate(
@@ -55,26 +56,6 @@ def write_results(results: dict, workdir: Workdir, variant: str = "") -> list[Pa
         return paths
     write_json(workdir.path / "results.json", results)
     return [workdir.path / "results.json", *paths]
-
-
-def apply_best(
-    workdir: Workdir, config: ExperimentConfig, path: str | Path | None
-) -> tuple[Workdir, ExperimentConfig]:
-    """The run with the selection settings, and the audio sampler, of a file that `tuning.search` wrote."""
-    if path is None:
-        return workdir, config
-    best = read_json(path)
-    if not isinstance(best, dict) or "selection" not in best:
-        raise UserError(f"{path}: holds no selection settings; give the best.json of python -m tuning.search")
-    config = from_dict({"selection": best["selection"]}, config)
-    audio = best.get("audio")
-    if not audio:
-        return workdir, config
-    found = workdir.path / audio.get("folder", ""), workdir.path / audio.get("table", "")
-    if not (found[0].is_dir() and found[1].is_file()):
-        raise UserError(f"{path}: its audio sampler is not in this run; run python -m tuning.search on it")
-    own = workdir.model("audio"), workdir.table("audio")
-    return (workdir if found == own else workdir.with_network("audio", *found)), config
 
 
 def make_one(name: str, run: Run) -> tuple[Table, dict | None]:
@@ -132,15 +113,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--draws", type=int, default=DRAWS, help=f"seeds of the random baselines (default {DRAWS})"
     )
-    parser.add_argument("--best", metavar="FILE", help="settings found by tuning.search")
     add_run_arguments(parser)
     args = parser.parse_args(argv)
 
     def body():
-        workdir, config = run_config(args)
-        workdir, config = apply_best(workdir, config, args.best)
+        workdir, config = configured_run(args)
         run = open_run(workdir, config, args.split, args.draws)
-        variant = ("" if args.split == TEST_SPLIT else f"-{args.split}") + ("-best" if args.best else "")
+        variant = "" if args.split == TEST_SPLIT else f"-{args.split}"
+        if found_in(args.config):  # found by a search; they leave the run's own tables alone
+            variant += f"-{Path(args.config).stem}"
         if args.table == ALL:
             write_all(run, variant)
         else:

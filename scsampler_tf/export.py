@@ -19,13 +19,16 @@ import numpy as np
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder, read_json
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
+from scsampler_tf.found_settings import configured_run, found_in
 from scsampler_tf.selection_config import seer
-from scsampler_tf.train import add_run_arguments, run_config
+from scsampler_tf.train import add_run_arguments
 from scsampler_tf.workdir import Workdir
 
 MODEL_BASE = Path("saved_models")
 ABOUT_PATH = Path("assets.extra") / "scsampler.json"
 PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+# A request must not be able to name a file of the server's.
+FILE_OPS = {"ReadFile", "WriteFile", "MatchingFiles", "WholeFileReaderV2", "TFRecordDataset"}
 TOLERANCE = 1e-5
 
 
@@ -43,6 +46,7 @@ def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = M
 
     from scsampler_tf.composite import Composite
     from scsampler_tf.model_folder import is_finished, load_model
+    from scsampler_tf.serving.warmup import write_warmup
 
     classifier = load_model(workdir.model("classifier"))
     samplers = {
@@ -70,6 +74,7 @@ def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = M
         (fresh / ABOUT_PATH).parent.mkdir()
         (fresh / ABOUT_PATH).write_text(json.dumps(about, indent=2), encoding="utf-8")
         scan_graph(fresh)
+        write_warmup(fresh, config.features, *classifier.network.input_shape[1:3])
         compare(fresh, workdir, config, networks, classifier.network)
         version = folder / str(next_version(folder))
         fresh.rename(version)
@@ -84,10 +89,12 @@ def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:
     return {
         "labels": classifier.labels,
         "features": plain["features"],
+        "fps": None,  # a clip's pictures are the video's own frames, at its own rate
         "clip_size": int(classifier.network.input_shape[2]),
         "clip_resize": config.classifier.resize,
         "selection": plain["selection"],
         "samplers": {kind: model.about["objective"] for kind, model in samplers.items()},
+        "jointly": sorted(kind for kind, model in samplers.items() if "joint" in model.about),
         "motion": sorted({policy for model in samplers.values() for policy in model.about.get("motion", ())}),
         "versions": versions(),
     }
@@ -116,14 +123,19 @@ def next_version(folder: Path) -> int:
 
 
 def scan_graph(folder: Path) -> None:
-    """Raises `ExportError` for Python functions and functions that must be compiled by XLA."""
+    """Raises `ExportError` for Python functions, operations that TensorFlow's own libraries lack or that read
+    and write files, and functions that must be compiled by XLA."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.python.framework import op_def_registry
 
     saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     for meta in saved.meta_graphs:
         library = meta.graph_def.library.function
         nodes = [*meta.graph_def.node, *(node for function in library for node in function.node_def)]
-        bad = sorted({node.op for node in nodes} & PYTHON_OPS)
+        ops = {node.op for node in nodes} - {function.signature.name for function in library}
+        # Names of added libraries, loaded here or not, have a prefix: "IO>DecodeWAV".
+        foreign = {op for op in ops if ">" in op or op_def_registry.get(op) is None}
+        bad = sorted(ops & (PYTHON_OPS | FILE_OPS) | foreign)
         compiled = [function.signature.name for function in library if function.attr["_XlaMustCompile"].b]
         if bad or compiled:
             raise ExportError(f"nothing exported: the graph holds what TF-Serving lacks: {bad + compiled}")
@@ -147,6 +159,7 @@ def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: 
     # a short one with sound, so that every network has something to say
     video = min(index.videos, key=lambda each: (not each.has_audio, each.clips))
     model = tf.saved_model.load(str(folder))
+    compare_session(folder, model.signatures)
     shard = tf.data.TFRecordDataset(index.shard_path(video)).map(lambda item: parse(item, BYTES_FIELDS))
     rows = list(shard.as_numpy_iterator())
     features = {name: tf.constant([[row[name] for row in rows]]) for name in ("md", "rgb_r", "log_mel")}
@@ -170,6 +183,29 @@ def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: 
     _require_close(found, expected, "class probabilities", 1e-3)  # two JPEG decoders differ by a grey level
 
 
+def compare_session(folder: Path, signatures: dict) -> None:
+    """Raises `ExportError` when a session, which is what TF-Serving runs, answers other than `signatures`."""
+    import tensorflow as tf
+
+    from scsampler_tf.serving.loaded_model import one_sentence
+    from scsampler_tf.serving.warmup import answer_in_session, answer_warmup
+
+    try:
+        found = answer_in_session(folder)
+    except tf.errors.OpError as error:
+        said = one_sentence(error.message)
+        raise ExportError(f"nothing exported: TF-Serving could not run it: {said}") from None
+    for name, outputs in answer_warmup(signatures, folder).items():
+        for key, expected in outputs.items():
+            if expected.dtype == object:
+                if found[name][key].tolist() != expected.tolist():
+                    raise ExportError(f"nothing exported: {key} of {name} is another text in TF-Serving")
+            else:
+                # activations may be large
+                scale = max(1.0, float(np.abs(expected.astype(float)).max(initial=0.0)))
+                _require_close(found[name][key] / scale, expected / scale, f"{key} of {name}")
+
+
 def _require_close(found: np.ndarray, expected: np.ndarray, name: str, tolerance: float = TOLERANCE) -> None:
     worst = float(np.abs(found - expected).max(initial=0.0))
     if not worst <= tolerance:
@@ -187,7 +223,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--model-base", default=str(MODEL_BASE), help="TF-Serving's model base (default saved_models)"
     )
-    parser.add_argument("--best", metavar="FILE", help="settings found by tuning.search")
     parser.add_argument(
         "--joint", action="store_true", help="the samplers of joint training, choosing by AV-joint"
     )
@@ -195,11 +230,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body():
-        from scsampler_tf.evaluate import apply_best
-
-        if args.joint and args.best:
-            raise UserError("--joint, --best: settings were searched for the run's own networks; give one")
-        workdir, config = apply_best(*run_config(args), args.best)
+        if args.joint and found_in(args.config):
+            raise UserError("--joint, --config: settings were searched for other networks; give one of them")
+        workdir, config = configured_run(args, networks=True)
         if args.joint:
             given = any(text.partition("=")[0].strip() == "selection.fusion" for text in args.set)
             workdir, config = jointly_trained(workdir, config, given)

@@ -1,6 +1,7 @@
 """Labels and salient moments of video files, by an exported model or by a server that runs it.
 
     python -m scsampler_tf.predict holiday.mp4 --model saved_models/scsampler
+    python -m scsampler_tf.predict holiday.mp4 --workdir runs/mine --config runs/mine/tuning/best.json
     python -m scsampler_tf.predict holiday.mp4 --server http://localhost:8501 --json
     python -m scsampler_tf.predict --manifest videos.csv --out results.jsonl --model saved_models/scsampler
 
@@ -204,6 +205,8 @@ def main(argv: list[str] | None = None) -> int:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--model", help="exported model: its folder of versions, or one version")
     where.add_argument("--server", metavar="URL", help="server with TF-Serving's REST interface")
+    where.add_argument("--workdir", help="folder of a run, which is exported into it when that is needed")
+    parser.add_argument("--config", metavar="FILE", help="with --workdir: settings, such as a search's")
     parser.add_argument(
         "--name", default="scsampler", help="name of the model on the server (default scsampler)"
     )
@@ -225,7 +228,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("name videos, or a list of them with --manifest")
     if args.K is not None and args.K < 1:
         parser.error(f"--K {args.K}: give 1 or more")
-    return run_command(lambda: _predict_list(args) if args.manifest else _predict_all(args))
+    if args.config and not args.workdir:
+        parser.error("--config is for a run; give --workdir")
+    return run_command(lambda: _predict(args))
 
 
 def picture_names(videos: list[str]) -> list[str]:
@@ -236,6 +241,14 @@ def picture_names(videos: list[str]) -> list[str]:
         numbered = (f"{stem}-{number}.png" for number in itertools.count(2))
         names.append(next(name for name in itertools.chain([f"{stem}.png"], numbered) if name not in names))
     return names
+
+
+def _predict(args: argparse.Namespace) -> int:
+    if args.workdir:
+        from scsampler_tf.run_export import exported_with
+
+        args.model = str(exported_with(args.workdir, args.config))
+    return _predict_list(args) if args.manifest else _predict_all(args)
 
 
 def _predict_list(args: argparse.Namespace) -> int:

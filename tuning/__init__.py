@@ -1,1 +1,1 @@
-"""Keras Tuner searches over K, K_prime, alpha and the SAL-RANK margin."""
+"""Keras Tuner searches over how samplers are trained, with every setting that costs no training."""

@@ -1,43 +1,63 @@
-"""Keras Tuner for settings: what proposes the next trial, what runs it, and how a search goes on."""
+"""Keras Tuner for sets of samplers: what runs a trial, and how a search goes on."""
 
 import contextlib
 import io
-import random
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import keras_tuner as kt
 
-from tuning.spaces import Space
+from pipelines.errors import UserError
+from pipelines.files import make_folder
+from tuning.samplers import Diverged
 
-OBJECTIVE = "objective"
+IDLE_S = 0.5  # between two questions of a worker for whom there is no trial yet
+
+
+class Enough(Exception):
+    """The trainings or the minutes that a search may take are spent; says which."""
 
 
 class SettingsTuner(kt.Tuner):
     """Runs a trial by `run(values)`, which returns its metrics, and reports each end to `after()`.
 
-    Any error ends the search with the trial unfinished: settings don't fail by chance, and the same
-    command tries that trial again once the cause is mended.
+    `Diverged` makes a trial a failed one. Any other error ends the search with the trial unfinished, and
+    the same command tries that trial again once the cause is mended.
     """
 
     def __init__(self, oracle: kt.Oracle, run: Callable[[dict], dict], **project):
         self._run = run
-        self._after: Callable[[kt.engine.trial.Trial], None] = lambda trial: None
+        self._after: Callable[[], None] = lambda: None
         super().__init__(oracle, **project)
+
+    def pre_create_trial(self):
+        """A pause, because an oracle that waits for others' trials is asked again at once."""
+        if getattr(self, "_asked", None) is not None:
+            time.sleep(IDLE_S)
+        self._asked = True
+
+    def on_trial_begin(self, trial):
+        """Notes that the oracle had something to do."""
+        self._asked = None
 
     def run_trial(self, trial, *args, **kwargs) -> dict[str, float]:
         """The metrics of a trial, the objective among them."""
         try:
             return self._run(trial.hyperparameters.values)
+        except Diverged as error:
+            raise kt.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             raise kt.errors.FatalError(str(error)) from error
 
     def on_trial_end(self, trial):
         """Notes the trial as done."""
-        super().on_trial_end(trial)
-        self._after(trial)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints parts of what it sends to a chief
+            super().on_trial_end(trial)
+        self._after()
 
-    def search_settings(self, after: Callable) -> None:
+    def search_settings(self, after: Callable[[], None]) -> None:
         """Runs the trials that are left; what a trial raises comes out as it was raised."""
         self._after = after
         try:
@@ -46,80 +66,13 @@ class SettingsTuner(kt.Tuner):
             raise error.__cause__ or error from None
 
 
-class GridOracle(kt.Oracle):
-    """Every setting of the space in its order.
-
-    Keras Tuner's own grid keeps its place in memory only, so a search that is taken up again ends at once.
-    """
-
-    def __init__(self, space: Space, **options):
-        self._grid = space.grid()
-        super().__init__(**options)
-
-    def populate_space(self, trial_id: str) -> dict:
-        """The setting after the last one that was begun."""
-        place = len(self.start_order)
-        if place >= len(self._grid):
-            return {"status": "STOPPED"}
-        return {"status": "RUNNING", "values": dict(self._grid[place])}
-
-
-class BayesianOracle(kt.oracles.BayesianOptimizationOracle):
-    """Keras Tuner's Gaussian process; where it proposes a setting again, one by chance that is new."""
-
-    def __init__(self, space: Space, **options):
-        self._space = space
-        super().__init__(**options)
-
-    def populate_space(self, trial_id: str) -> dict:
-        """The most promising setting that was not tried."""
-        response = super().populate_space(trial_id)
-        if response["status"] != "RUNNING":
-            return response
-        tried = {self._space.setting(trial.hyperparameters.values) for trial in self.trials.values()}
-        if self._space.setting(response["values"]) in tried:
-            left = [values for values in self._space.grid() if self._space.setting(values) not in tried]
-            if not left:
-                return {"status": "STOPPED"}
-            response["values"] = random.Random(f"{self.seed}-{trial_id}").choice(left)
-        return response
-
-
-def hyperparameters(space: Space) -> kt.HyperParameters:
-    """The space in Keras Tuner's words, each parameter under the schemes for which it matters."""
-    found = kt.HyperParameters()
-    for choice in space.choices():
-        under = [scheme for scheme in choice.schemes if scheme in space.schemes]
-        if len(under) == len(space.schemes):
-            found.Choice(choice.name, list(choice.values))
-        else:
-            found.Choice(choice.name, list(choice.values), parent_name="fusion", parent_values=under)
-    return found
-
-
-def make_oracle(kind: str, space: Space, max_trials: int, seed: int) -> kt.Oracle:
-    """`random`, `bayesian` or `grid`."""
-    options = {
-        "objective": kt.Objective(OBJECTIVE, "max"),
-        "max_trials": max_trials,
-        "hyperparameters": hyperparameters(space),
-        "allow_new_entries": False,
-        "seed": seed + 1,  # Keras Tuner takes 0 for no seed
-    }
-    if kind == "grid":
-        return GridOracle(space, **options)
-    if kind == "bayesian":
-        return BayesianOracle(space, **options)
-    return kt.oracles.RandomSearchOracle(**options)
-
-
 def open_tuner(make: Callable[[], kt.Oracle], run: Callable[[dict], dict], folder: Path) -> SettingsTuner:
     """A new search in `folder`, or the one that was begun there.
 
     Keras Tuner writes its notes in place, so a kill can leave them torn; such a search begins anew, which
-    costs its arithmetic only because trained samplers are kept elsewhere.
+    costs little because trained samplers and what they gave are kept elsewhere.
     """
-    project = {"directory": str(folder.parent), "project_name": folder.name}
+    project = {"directory": str(make_folder(folder).parent), "project_name": folder.name}
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it announces a file name nobody needs
             tuner = SettingsTuner(make(), run, **project)
@@ -128,6 +81,26 @@ def open_tuner(make: Callable[[], kt.Oracle], run: Callable[[dict], dict], folde
     except (ValueError, KeyError, TypeError, RuntimeError, OSError):
         torn = True
     if torn:
-        print(f"{folder}: the notes of the search are torn; its trials are computed again", flush=True)
+        print(f"{folder}: the notes of the search are torn; its trials are gone through again", flush=True)
         tuner = SettingsTuner(make(), run, overwrite=True, **project)
     return tuner
+
+
+def open_worker(make: Callable[[], kt.Oracle], run: Callable[[dict], dict], folder: Path) -> SettingsTuner:
+    """A worker of a search whose trials a chief gives out; its own notes hold nothing that is needed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return SettingsTuner(make(), run, directory=str(make_folder(folder.parent)), project_name=folder.name)
+
+
+def require_packages(tuner: str, together: bool) -> None:
+    """Raises `UserError` where the optional packages are missing; `together` with other processes."""
+    import importlib.util
+
+    needed = {"keras_tuner": "keras-tuner"}
+    if tuner == "bayesian":
+        needed |= {"scipy": "scipy", "sklearn": "scikit-learn"}
+    if together:
+        needed |= {"grpc": "grpcio"}
+    for module, name in needed.items():
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"{name} is not installed; run pip install 'scsampler-tf[tuning]'")

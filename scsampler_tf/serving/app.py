@@ -11,15 +11,24 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from scsampler_tf.serving.bodies import BODY_TIMEOUT_S, MAX_WAITING_BYTES, Budget, read_body, unpacked
+from scsampler_tf.serving.bodies import (
+    BODY_TIMEOUT_S,
+    MAX_WAITING_BYTES,
+    Budget,
+    packed,
+    read_body,
+    takes_gzip,
+    unpacked,
+)
 from scsampler_tf.serving.metrics import CONTENT_TYPE, Metrics
 from scsampler_tf.serving.model_base import MAX_VERSION, ModelBase
 from scsampler_tf.serving.monitoring_config import METRICS_PATH
-from scsampler_tf.serving.page import Page, refuse_other_sites
+from scsampler_tf.serving.page import Page, refuse_other_names, refuse_other_sites
 from scsampler_tf.serving.rest_json import (
     MAX_REQUEST_BYTES,
     RestError,
@@ -50,6 +59,7 @@ def create_app(
     max_waiting_bytes: int = MAX_WAITING_BYTES,
     metrics_path: str | None = METRICS_PATH,
     uploads: UploadLimits | None = None,
+    names: frozenset[str] | None = None,
 ) -> Starlette:
     """The application over an already refreshed model base.
 
@@ -57,11 +67,11 @@ def create_app(
     `poll_s` seconds; a larger body than `max_request_bytes` (unpacked, too) is refused with 413, one
     that takes longer than `body_timeout_s` with 408, one that would bring all waiting bodies above
     `max_waiting_bytes` with 503. `metrics_path` of None leaves out the metrics, `uploads` of None the page
-    and POST /upload.
+    and POST /upload. Requests whose `Host` is none of `names` are refused; None lets any in.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
     answers = _Answers(base, pool, max_request_bytes, body_timeout_s, Budget(max_waiting_bytes))
-    answers.metrics_path = metrics_path
+    answers.metrics_path, answers.names = metrics_path, names
     if uploads:
         answers.uploads, answers.page = Uploads(base, pool, uploads), Page()
 
@@ -100,6 +110,7 @@ class _Answers:
     """The ASGI application: what is asked for, answered and counted."""
 
     metrics_path: str | None = None
+    names: frozenset[str] | None = None
     uploads: Uploads | None = None
     page: Page | None = None
 
@@ -135,6 +146,8 @@ class _Answers:
 
     async def _respond(self, request: Request, path: str) -> Response:
         try:
+            if self.names is not None:
+                refuse_other_names(request, self.names)
             return await (self._posted if request.method == "POST" else self._got)(request, path)
         except RestError as error:
             return _json(error.status, json.dumps({"error": str(error)}).encode())
@@ -149,13 +162,30 @@ class _Answers:
         if match := _POST.fullmatch(path):
             with self._budget.share() as share:
                 body = await read_body(request, self._limit, self._timeout_s, share)
-                packed = request.headers.get("content-encoding", "")
                 work = asyncio.get_running_loop().run_in_executor
-                answer = await work(self._pool, _predict, self._base, match, body, packed, self._limit)
-            return _json(200, answer)
+                answer, headers = await work(self._pool, self._predict, match, body, request.headers)
+            return _json(200, answer, headers)
         if self.uploads and (match := _UPLOAD.fullmatch(path)):
             return _json(200, await self.uploads.answer(request, unquote(match["name"])))
         raise _malformed(request, path)
+
+    def _predict(self, match: re.Match, body: bytearray, headers: Headers) -> tuple[bytes, dict[str, str]]:
+        """The answer's body and headers; runs in a thread of the pool."""
+        if match["verb"].lower() != "predict":
+            raise RestError(501, f"{match['verb']} is not offered here; use predict")
+        name, version, label = _target(match)
+        _, servable = self._base.servable(name, version, label)
+        document = parse_body(unpacked(body, headers.get("content-encoding", ""), self._limit))
+        signature = signature_name(document)
+        if signature not in servable.signatures:
+            raise RestError(400, f'Serving signature name: "{signature[:80]}" not found in signature def')
+        if not servable.signatures[signature]:
+            raise RestError(400, f"Failed to get input map for signature: {signature}")
+        inputs, row = read_inputs(document, servable.signatures[signature])
+        with self._metrics.running(name):
+            outputs = servable.run(signature, inputs)
+        answer = write_outputs(outputs, row)
+        return packed(answer) if takes_gzip(headers.get("accept-encoding", "")) else (answer, {})
 
     async def _got(self, request: Request, path: str) -> Response:
         if request.method not in ("GET", "HEAD"):
@@ -177,8 +207,8 @@ def _malformed(request: Request, path: str) -> RestError:
     return RestError(status, f"Malformed request: {request.method} {path[:200]}")
 
 
-def _json(status: int, body: bytes) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else headers
     return Response(body, status, headers, media_type="application/json")
 
 
@@ -201,17 +231,3 @@ def _describe(base: ModelBase, match: re.Match) -> dict:
         "model_spec": {"name": name, "signature_name": "", "version": str(number)},
         "metadata": {"signature_def": {"signature_def": servable.signature_defs}},
     }
-
-
-def _predict(base: ModelBase, match: re.Match, body: bytearray, packed: str, limit: int) -> bytes:
-    if match["verb"].lower() != "predict":
-        raise RestError(501, f"{match['verb']} is not offered here; use predict")
-    _, servable = base.servable(*_target(match))
-    document = parse_body(unpacked(body, packed, limit))
-    signature = signature_name(document)
-    if signature not in servable.signatures:
-        raise RestError(400, f'Serving signature name: "{signature[:80]}" not found in signature def')
-    if not servable.signatures[signature]:
-        raise RestError(400, f"Failed to get input map for signature: {signature}")
-    inputs, row = read_inputs(document, servable.signatures[signature])
-    return write_outputs(servable.run(signature, inputs), row)

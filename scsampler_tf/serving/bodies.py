@@ -1,7 +1,9 @@
-"""Bodies of requests: read within bounds of size, time and memory, and unpacked."""
+"""Bodies of requests: read within bounds of size, time and memory, and unpacked; answers, packed."""
 
 import asyncio
 import contextlib
+import gzip
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -11,6 +13,8 @@ from scsampler_tf.serving.rest_json import RestError
 
 MAX_WAITING_BYTES = 512 * 2**20
 BODY_TIMEOUT_S = 60.0
+PACKED_FROM = 1024  # bytes of an answer; below, packing is not worth the time
+_REFUSED_ENCODING = re.compile(r"q=0(\.0*)?$")
 
 
 class Share:
@@ -95,6 +99,20 @@ def unpacked(body: bytes | bytearray, packed: str, limit: int) -> bytes | bytear
     if not unpacker.eof:
         raise RestError(400, "the request's gzip body is cut short")
     return plain
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether a client with this Accept-Encoding reads gzip."""
+    offers = [re.sub(r"\s", "", offer).lower().split(";") for offer in accepted.split(",")]
+    qualities = {name: not any(map(_REFUSED_ENCODING.match, rest)) for name, *rest in offers}
+    return qualities.get("gzip", qualities.get("*", False))
+
+
+def packed(body: bytes) -> tuple[bytes, dict[str, str]]:
+    """An answer for a client that reads gzip, with its headers; a short one is left as it is."""
+    if len(body) < PACKED_FROM:
+        return body, {}
+    return gzip.compress(body, 1, mtime=0), {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 
 
 def too_large(limit: int) -> RestError:

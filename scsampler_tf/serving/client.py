@@ -16,12 +16,12 @@ import httpx
 import numpy as np
 
 from pipelines.errors import UserError
+from scsampler_tf.serving.decimals import shortest_decimals
 from scsampler_tf.serving.rest_json import (
     DEFAULT_SIGNATURE,
     MAX_REQUEST_BYTES,
     from_base64,
     is_base64,
-    shortest_decimals,
     to_base64,
 )
 
@@ -64,7 +64,7 @@ class ServingClient:
         retries: int = 3,
         backoff_s: float = 0.25,
         max_request_bytes: int = MAX_REQUEST_BYTES,
-        gzip: bool = True,
+        gzip: bool | None = None,
     ):
         """
         Args:
@@ -74,18 +74,20 @@ class ServingClient:
             retries: further attempts when the server cannot be reached or says 502, 503 or 504.
             backoff_s: seconds before the first of them; doubled every time.
             max_request_bytes: a larger request is refused here, before it is packed and sent.
-            gzip: whether bodies of 1 KiB to 10 MiB, the most that TF-Serving unpacks, are sent packed.
+            gzip: whether bodies of 1 KiB to 10 MiB, the most that TF-Serving unpacks, are sent packed; None
+                is for servers elsewhere only, since on this machine packing costs more than it saves.
         """
         self.url = model_url(url, model)
         self._retries = retries
         self._backoff_s = backoff_s
         self._max_request_bytes = max_request_bytes
         self._timeout_s = timeout_s
-        self._gzip = gzip
         self._outputs: dict[str, dict[str, dict]] = {}
         # A proxy of the environment cannot know this machine's own servers.
-        proxies = urlsplit(self.url).hostname not in LOOPBACK
-        self._http = httpx.Client(timeout=timeout_s, trust_env=proxies)
+        elsewhere = urlsplit(self.url).hostname not in LOOPBACK
+        self._gzip = elsewhere if gzip is None else gzip
+        headers = {} if self._gzip else {"Accept-Encoding": "identity"}
+        self._http = httpx.Client(timeout=timeout_s, trust_env=elsewhere, headers=headers)
 
     def __enter__(self) -> "ServingClient":
         return self

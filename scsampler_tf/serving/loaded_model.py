@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from scsampler_tf.serving.rest_json import RestError, TensorInfo
+from scsampler_tf.serving.warmup import answer_warmup, signature_defs
 
 # TF-Serving's table of TensorFlow's error codes and HTTP's; what is not here is 500.
 _HTTP_STATUS = {
@@ -27,6 +28,8 @@ _HTTP_STATUS = {
     tf.errors.UNAVAILABLE: 503,
 }
 
+ASSERTION = "assertion failed: ["
+
 
 class LoadedModel:
     """A SavedModel's signatures; `run` may be called from several threads."""
@@ -34,12 +37,13 @@ class LoadedModel:
     def __init__(self, folder: Path):
         self._model = tf.saved_model.load(str(folder))  # keeps variables and tables alive
         self._functions = dict(self._model.signatures)
-        definitions = _signature_defs(folder)
+        definitions = signature_defs(folder)
         self.signature_defs = {name: _signature_json(definition) for name, definition in definitions.items()}
         self.signatures = {
             name: {key: _tensor_info(info) for key, info in sorted(definition.inputs.items())}
             for name, definition in definitions.items()
         }
+        answer_warmup(self._functions, folder)  # the first call of a graph is slow; nobody waits for this one
 
     def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls a signature; TensorFlow's errors become `RestError` with TF-Serving's status."""
@@ -48,14 +52,8 @@ class LoadedModel:
         try:
             outputs = self._functions[signature](**tensors)
         except tf.errors.OpError as error:
-            raise RestError(_HTTP_STATUS.get(error.error_code, 500), _sentence(error.message)) from None
+            raise RestError(_HTTP_STATUS.get(error.error_code, 500), one_sentence(error.message)) from None
         return {name: value.numpy() for name, value in sorted(outputs.items())}
-
-
-def _signature_defs(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    graph = next(graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags)
-    return dict(sorted(graph.signature_def.items()))
 
 
 def _tensor_info(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
@@ -83,10 +81,12 @@ def _tensor_json(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
     }
 
 
-def _sentence(message: str) -> str:
+def one_sentence(message: str) -> str:
     """The line that says what was wrong, without node names and the traceback of the model's author."""
     frames = ("File ", "Detected at node", "Graph execution error", "<stack traces", "[[{{", "Stack trace")
     lines = [line.strip() for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(frames)]
     text = kept[0] if kept else message
+    if text.startswith(ASSERTION):  # in brackets: what was said, then the numbers
+        return text.removeprefix(ASSERTION).split("]")[0].strip()
     return text.split(" [Op:")[0].split("[[{{")[0].strip()

@@ -44,6 +44,25 @@ class Page:
         return Response(self._files[path], media_type=_TYPES[path.removeprefix("/page/")], headers=_HEADERS)
 
 
+def refuse_other_names(request: Request, names: frozenset[str]) -> None:
+    """Raises `RestError` 403 when `Host` holds none of `names`, the server's own.
+
+    Another site can let its own name point to this machine (DNS rebinding); to a browser its pages and this
+    server are one site then, and only the name tells. Without a `Host` no browser is asking.
+    """
+    host = request.headers.get("host")
+    if host is None:
+        return
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    if name not in names:
+        raise RestError(
+            403, f"refused: this server is not called '{host[:80]}'; start it with --allow-host NAME"
+        )
+
+
 def refuse_other_sites(request: Request) -> None:
     """Raises `RestError` 403 when a browser sends the request for a page of another site.
 

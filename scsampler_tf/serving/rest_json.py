@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from scsampler_tf.serving.decimals import shortest_decimals
+
 MAX_REQUEST_BYTES = 64 * 2**20
 DEFAULT_SIGNATURE = "serving_default"
 BYTES_SUFFIX = "_bytes"  # outputs named so are bytes, sent as base64 objects; all others are text
@@ -120,14 +122,6 @@ def write_tensor(values: np.ndarray, name: str) -> Any:
     raise RestError(400, f"output '{name}': values of type {values.dtype} have no JSON form")
 
 
-def shortest_decimals(values: np.ndarray) -> np.ndarray:
-    """float64 values whose JSON is the shortest that reads back as the same float32: half the characters."""
-    values = np.asarray(values, np.float32)
-    short = values.astype("U32").astype(np.float64)
-    # The shortest form of the largest float32 is beyond it, which TF-Serving refuses.
-    return np.where(np.abs(short) > np.finfo(np.float32).max, values, short)
-
-
 def to_base64(item: bytes) -> dict[str, str]:
     """Bytes as JSON carries them: `{"b64": "..."}`."""
     return {"b64": base64.b64encode(item).decode("ascii")}
@@ -138,8 +132,12 @@ def from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        text = "".join(text.split()).rstrip("=")
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        text = "".join(text.split())
+        bare = text.rstrip("=")
+        missing = -len(bare) % 4
+        if len(text) - len(bare) not in (0, missing):
+            raise
+        return base64.b64decode(bare + "=" * missing, validate=True)
 
 
 def is_base64(value: Any) -> bool:

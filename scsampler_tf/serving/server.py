@@ -19,6 +19,7 @@ from pathlib import Path
 from pipelines.errors import UserError, run_command
 from scsampler_tf.serving.rest_json import MAX_REQUEST_BYTES
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 POSITIVE = ("threads", "poll_seconds", "max_request_mb", "max_waiting_mb", "max_upload_mb", "upload_seconds")
 
 
@@ -32,23 +33,23 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "--models-config", type=Path, help="TF-Serving's models.config; /models is --model-base"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (this machine only)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which requests may call this server, such as a reverse proxy's; may be repeated",
+    )
     parser.add_argument("--port", type=int, default=8501, help="0 for any free one (8501)")
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 4, help="requests computed at a time"
     )
     parser.add_argument("--poll-seconds", type=float, default=2.0, help="between looks for new versions (2)")
-    parser.add_argument("--max-request-mb", type=float, default=MAX_REQUEST_BYTES / 2**20, help="MiB (64)")
-    parser.add_argument(
-        "--max-waiting-mb", type=float, default=512, help="MiB of all requests that wait, together (512)"
-    )
     parser.add_argument(
         "--monitoring-config", type=Path, help="TF-Serving's monitoring config: metrics or none, and where"
     )
-    parser.add_argument("--max-upload-mb", type=float, default=512, help="MiB of a video on the page (512)")
-    parser.add_argument(
-        "--upload-seconds", type=float, default=600, help="to send a video, and to answer it (600)"
-    )
     parser.add_argument("--no-page", action="store_true", help="no page at / and no POST /upload")
+    _add_limits(parser)
     arguments = parser.parse_args(argv)
     for name in POSITIVE:
         if not getattr(arguments, name) > 0:
@@ -56,6 +57,17 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     if arguments.max_waiting_mb < arguments.max_request_mb:
         parser.error("--max-waiting-mb must not be less than --max-request-mb")
     return arguments
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-request-mb", type=float, default=MAX_REQUEST_BYTES / 2**20, help="MiB (64)")
+    parser.add_argument(
+        "--max-waiting-mb", type=float, default=512, help="MiB of all requests that wait, together (512)"
+    )
+    parser.add_argument("--max-upload-mb", type=float, default=512, help="MiB of a video on the page (512)")
+    parser.add_argument(
+        "--upload-seconds", type=float, default=600, help="to send a video, and to answer it (600)"
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -72,6 +84,16 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         raise UserError(f"{host}:{port}: cannot listen there ({error}); choose another --port") from None
     return bound
+
+
+def names(arguments: argparse.Namespace) -> frozenset[str] | None:
+    """What a request's `Host` may be; None for anything.
+
+    A server of this machine alone goes by this machine's names, so that no other site's pages can use it.
+    """
+    if arguments.host not in LOOPBACK and not arguments.host.startswith("127.") and not arguments.allow_host:
+        return None
+    return frozenset(name.lower() for name in (*LOOPBACK, arguments.host, *arguments.allow_host))
 
 
 def _metrics_path(arguments: argparse.Namespace) -> str | None:
@@ -96,6 +118,7 @@ def _app(arguments: argparse.Namespace, base, metrics_path: str | None):
         max_waiting_bytes=int(arguments.max_waiting_mb * 2**20),
         metrics_path=metrics_path,
         uploads=None if arguments.no_page else uploads,
+        names=names(arguments),
     )
 
 
@@ -108,6 +131,7 @@ def serve(arguments: argparse.Namespace) -> None:
             )
     import uvicorn
 
+    from scsampler_tf.serving.connections import impatient
     from scsampler_tf.serving.model_base import ModelBase, models_in_folder
     from scsampler_tf.serving.models_config import read_models_config
 
@@ -126,7 +150,9 @@ def serve(arguments: argparse.Namespace) -> None:
         if not any(base.available.values()):
             print(f"{arguments.model_base}: no version to serve yet; waiting for one", file=sys.stderr)
         app = _app(arguments, base, metrics_path)
-        settings = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=30)
+        settings = uvicorn.Config(
+            app, http=impatient(), log_level="warning", ws="none", timeout_graceful_shutdown=30
+        )
         bound.listen(1024)
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         url = f"http://{host}:{bound.getsockname()[1]}"

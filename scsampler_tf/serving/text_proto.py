@@ -1,8 +1,8 @@
-"""Classes for TF-Serving's text protobufs, made here because TF-Serving's own are a heavy package."""
+"""Classes for TF-Serving's protobufs, made here because TF-Serving's own are a heavy package."""
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-BOOL, STRING, INT64, UINT32 = 8, 9, 3, 13
+BOOL, STRING, BYTES, INT64, UINT32 = 8, 9, 12, 3, 13
 _MESSAGE = 11
 
 Messages = dict[str, dict[str, tuple[int, int | str, bool]]]

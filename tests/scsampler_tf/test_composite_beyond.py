@@ -301,7 +301,7 @@ def test_a_saved_model_takes_k_in_signatures_of_their_own(classifier, tmp_path, 
         ({}, [3, -(2**31), 1], "at least 1 clip"),
         ({"nms_gap": 2}, [4], "no more than 3 of a video"),
         ({"diversity": 0.5}, [2**31 - 1], "no more than 3 of a video"),
-        ({}, [1, 2], "ncompatible shapes|must be broadcastable"),
+        ({}, [1, 2], "one number for all videos is needed, or one for each"),
     ],
 )
 def test_a_k_that_makes_no_sense_is_a_mistake_of_the_request(classifier, unlike, counts, said):

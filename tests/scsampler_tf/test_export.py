@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from pipelines.errors import UserError
 from scsampler_tf import export as export_module
@@ -48,6 +49,7 @@ def test_versions_count_up_and_are_described(run, tmp_path, ready_model, monkeyp
     assert next_version(tmp_path / "m") == 11
     about = json.loads((tmp_path / "m" / "2" / "assets.extra" / "scsampler.json").read_text())
     assert about["labels"] == ["left", "right"]
+    assert about["jointly"] == []
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "10", "2", "notes"]
 
 
@@ -86,6 +88,32 @@ def test_a_graph_for_a_stock_server(tiny_run, tmp_path):
     tf.saved_model.save(Compiled(), str(tmp_path / "xla"))
     with pytest.raises(ExportError, match="the graph holds what TF-Serving lacks"):
         scan_graph(tmp_path / "xla")
+
+    class Reading(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def __call__(self, path):
+            return {"y": tf.io.read_file(path)}
+
+    tf.saved_model.save(Reading(), str(tmp_path / "files"))
+    with pytest.raises(ExportError, match="ReadFile"):
+        scan_graph(tmp_path / "files")
+
+
+@pytest.mark.parametrize("op", ["IO>DecodeWAV", "MyLibrarysOwn"])
+def test_operations_of_added_libraries_are_found(tmp_path, op):
+    saved = SavedModel()
+    library = saved.meta_graphs.add().graph_def.library
+    known = library.function.add()
+    known.signature.name = "a function of the graph's own"
+    known.node_def.add(name="sum", op="AddV2")
+    calling = library.function.add()
+    calling.node_def.add(name="call", op=known.signature.name)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    scan_graph(tmp_path)
+    calling.node_def.add(name="foreign", op=op)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ExportError, match=op):
+        scan_graph(tmp_path)
 
 
 def test_another_network_is_noticed(run, tiny_run):
@@ -126,6 +154,8 @@ def joint_run(tiny_run, tmp_path):
         *others, bias = network.get_weights()
         network.set_weights([*others, bias + np.arange(len(bias)) + 1])
         network.save(joint / kind / "best.keras")
+        trained = json.loads((joint / kind / "model.json").read_text())
+        (joint / kind / "model.json").write_text(json.dumps({**trained, "joint": {"with": ["md", "audio"]}}))
     about = json.loads((joint / "model.json").read_text())
     (joint / "model.json").write_text(json.dumps({**about, "networks": {"md": {}, "audio": {}}}))
     return folder
@@ -139,6 +169,7 @@ def test_jointly_trained_networks_are_exported(joint_run, tmp_path, capsys):
     about = json.loads((version / "assets.extra" / "scsampler.json").read_text())
     assert about["selection"]["fusion"] == "joint"
     assert set(about["samplers"]) == {"md", "audio"}
+    assert about["jointly"] == ["audio", "md"]
     workdir, config = open_workdir(joint_run)
     classifier = load_model(workdir.model("classifier")).network
     for place, fails in ((workdir.jointly(), False), (workdir, True)):
@@ -164,6 +195,8 @@ def test_without_whole_joint_training_nothing_is_exported(tiny_run, joint_run, t
     shutil.rmtree(joint_run / "models" / "joint" / "audio")
     assert main(["--workdir", str(joint_run), "--joint", *base]) == 2
     assert "no jointly trained networks" in capsys.readouterr().err
-    assert main(["--workdir", str(joint_run), "--joint", "--best", "best.json", *base]) == 2
-    assert "--joint, --best: settings were searched for" in capsys.readouterr().err
+    best = tmp_path / "best.json"
+    best.write_text('{"selection": {}, "networks": {}}')
+    assert main(["--workdir", str(joint_run), "--joint", "--config", str(best), *base]) == 2
+    assert "--joint, --config: settings were searched for" in capsys.readouterr().err
     assert not (tmp_path / "base").exists()

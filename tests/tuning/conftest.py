@@ -12,6 +12,7 @@ from pipelines.index import FeatureIndex, VideoRecord
 from scsampler_tf.config import ExperimentConfig, preset, to_dict
 from scsampler_tf.tables import ScoreTable, save_table
 from scsampler_tf.workdir import Workdir
+from tests.tuning import stub
 
 CLIPS, CLASSES = 12, 3
 # Multiply-adds of one example, and examples a clip, of each network.
@@ -57,11 +58,17 @@ def planted(rng, label: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def run(tmp_path) -> tuple[Workdir, ExperimentConfig]:
-    """8 validation and 2 train videos, an MD and an audio sampler (SAL-RANK, margin 0.1), K=5."""
-    config = dataclasses.replace(preset("small"))
-    workdir = Workdir(tmp_path / "run")
+    """8 validation, 2 train and 6 test videos, an MD and an audio sampler (SAL-RANK, margin 0.1), K=5."""
+    return make_run(tmp_path / "run")
+
+
+def make_run(folder: Path) -> tuple[Workdir, ExperimentConfig]:
+    """The run of the fixture `run`, in this folder."""
+    config = preset("small")
+    workdir = Workdir(folder)
     write_json(workdir.config_file, to_dict(config))
-    videos = [video(f"v{n}", "abc"[n % CLASSES], "val" if n < 8 else "train") for n in range(10)]
+    splits = ["val"] * 8 + ["train"] * 2 + ["test"] * 6
+    videos = [video(f"v{n}", "abc"[n % CLASSES], split) for n, split in enumerate(splits)]
     write_index(workdir.features, config, videos)
     rng = np.random.default_rng(5)
     rows = {each.video_id: planted(rng, n % CLASSES) for n, each in enumerate(videos)}
@@ -81,3 +88,17 @@ def change_json(path: Path, change) -> None:
     values = json.loads(path.read_text())
     change(values)
     path.write_text(json.dumps(values))
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list[str]:
+    """Stands in for training and scoring; holds what was trained, in order."""
+    made: list[str] = []
+
+    def train(what, workdir, config, **options):
+        made.append(what)
+        return stub.train(what, workdir, config, **options)
+
+    monkeypatch.setattr("scsampler_tf.train.train", train)
+    monkeypatch.setattr("scsampler_tf.score.score", stub.score)
+    return made

@@ -7,7 +7,7 @@ from scsampler_tf.config import SelectionConfig
 from scsampler_tf.cost import Sampler
 from scsampler_tf.evaluation_set import EvaluationSet
 from scsampler_tf.methods import Costs
-from tuning.assess import assess, objective
+from tuning.assess import Assessment, Measure, assess, class_means, make_measure, smoothed
 
 COSTS = Costs(2e9, {"md": Sampler(1e8, 3), "audio": Sampler(5e8, 1)})
 
@@ -34,7 +34,7 @@ def two_videos() -> EvaluationSet:
 def test_visual_by_hand():
     found = assess(two_videos(), SelectionConfig(K=2, K_prime=1, fusion="visual"), COSTS)
     # Video 1: clips 1, 2 with 0.2, 0.6: mean 0.4, wrong. Video 2: clips 0, 3 with 0.2, 0.1: wrong.
-    assert found.accuracy == 0
+    assert found.accuracy == found.mean_class_accuracy == 0
     assert found.true_score == pytest.approx((0.4 + 0.15) / 2)
     assert found.gflops_per_video == pytest.approx((6 + 4) / 2 * 0.3 + 2 * 2)
 
@@ -56,8 +56,26 @@ def test_audio_runs_the_audio_network_where_there_is_sound():
     assert found.gflops_per_video == pytest.approx((6 * 0.5 + 4 * 0.3) / 2 + 2)
 
 
-def test_objective_formula():
-    assert objective(0.5, 0.4, 0.25, 10) == pytest.approx(0.5 + (0.36 + 0.0006) / 10)
+def test_classes_count_alike_in_their_mean():
+    right = np.array([[True, True, False, True], [False, False, True, True]])
+    # Class 5 has three videos, class 7 one; class 6 has none.
+    np.testing.assert_allclose(class_means(right, np.array([5, 5, 5, 7])), [(2 / 3 + 1) / 2, (1 / 3 + 1) / 2])
+
+
+def test_dearest_is_every_network_on_every_clip():
+    # 5 clips on average, each 2 + 0.3 (the second video has no sound), 6 with 0.5 more.
+    measure = make_measure("val_accuracy", two_videos(), COSTS)
+    assert measure.dearest == pytest.approx((6 * (2 + 0.3 + 0.5) + 4 * (2 + 0.3)) / 2)
+    assert measure.videos == 2
+
+
+def test_objective_formulas():
+    found = Assessment(accuracy=0.5, mean_class_accuracy=0.6, true_score=0.4, gflops_per_video=1.0)
+    by = {name: Measure(name, 10, 4.0).value(found) for name in ("val_accuracy", "val_true_score")}
+    assert by["val_accuracy"] == pytest.approx(0.5 + (0.36 + 0.0006) / 10)
+    assert by["val_true_score"] == pytest.approx(0.4 + 0.0006)
+    value = Measure("val_mean_class_accuracy", 10, 4.0).value(found)
+    assert value == pytest.approx(0.6 + 0.001 * (0.36 + 0.0006))
 
 
 @settings(deadline=None, max_examples=200)
@@ -67,9 +85,16 @@ def test_accuracy_before_true_score_before_cost(data, videos):
     left, right = data.draw(one), data.draw(one)
 
     def value(point):
-        return objective(point[0] / videos, point[1] / 1000, -point[2] / 100, videos)
+        return Measure("val_accuracy", videos, 100).value(
+            Assessment(point[0] / videos, 0, point[1] / 1000, -point[2])
+        )
 
     if left > right:
         assert value(left) > value(right)
     elif left == right:
         assert value(left) == value(right)
+
+
+def test_smoothed_is_the_mean_of_a_setting_and_its_neighbours():
+    near = np.array([[0, 1, -1], [0, 1, 2], [2, -1, -1]])
+    np.testing.assert_allclose(smoothed(np.array([0.9, 0.3, 0.6]), near), [0.6, 0.6, 0.6])

@@ -77,7 +77,7 @@ def scripted():
 
 @pytest.fixture
 def client(scripted):
-    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", backoff_s=0.001) as client:
+    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", backoff_s=0.001, gzip=True) as client:
         yield client
 
 
@@ -144,10 +144,12 @@ def test_packed_bodies_are_sent_again_as_they_were(client, scripted):
     assert [headers["Content-Encoding"] for headers in scripted.headers] == ["gzip", "gzip"]
 
 
-def test_packing_can_be_left_out(scripted):
-    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", gzip=False) as client:
+@pytest.mark.parametrize("chosen", [{}, {"gzip": False}])
+def test_on_this_machine_nothing_is_packed_unless_asked_for(scripted, chosen):
+    with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", **chosen) as client:
         client.predict("", large(5000))
     assert scripted.headers[0]["Content-Encoding"] is None
+    assert scripted.headers[0]["Accept-Encoding"] == "identity"
 
 
 def test_packed_answers_are_asked_for_and_read(client, scripted):

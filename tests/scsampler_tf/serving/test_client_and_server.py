@@ -9,7 +9,7 @@ from scsampler_tf.serving.client import RequestRefused, ServingClient
 
 @pytest.fixture
 def client(server):
-    with ServingClient(str(server.base_url), "scsampler") as client:
+    with ServingClient(str(server.base_url), "scsampler", gzip=True) as client:
         yield client
 
 
@@ -33,3 +33,9 @@ def test_a_refusal_is_the_requests_own_and_a_missing_model_is_not(client, server
     ):
         other.predict("", {"x": [1]})
     assert not isinstance(caught.value, RequestRefused)
+
+
+def test_for_servers_elsewhere_requests_are_packed():
+    with ServingClient("http://videos.example:8501", "m") as client:
+        assert client._gzip
+        assert "gzip" in client._http.headers["Accept-Encoding"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scsampler_tf.serving.decimals import shortest_decimals
 from scsampler_tf.serving.rest_json import (
     RestError,
     TensorInfo,
@@ -117,6 +118,8 @@ def test_documents_that_do_not_fit_two_inputs(document):
         (1, "string"),
         ({"b64": "*"}, "string"),
         ({"b64": "A"}, "string"),
+        ({"b64": "===="}, "string"),
+        ({"b64": "AA="}, "string"),
         ({"b64": "\u00e9"}, "string"),
         ({"b64": 1}, "string"),
         ({"b64": "AA==", "x": 1}, "string"),
@@ -184,6 +187,16 @@ def test_rows_need_one_batch_size():
 def test_floats_are_short_and_special_ones_are_words():
     values = np.array([0.1, 1, np.nan, np.inf, -np.inf], np.float32)
     assert write_outputs({"y": values}, row=False) == b'{"outputs": [0.1, 1.0, NaN, Infinity, -Infinity]}'
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(width=32) | st.floats(0, 1, width=32), min_size=1))
+def test_decimals_are_as_short_as_numpys(numbers):
+    values = np.array(numbers, np.float32)
+    kept = np.isnan(values) | (np.abs(values) == np.finfo(np.float32).max)
+    for short, value in zip(shortest_decimals(values)[~kept], values[~kept], strict=True):
+        assert np.float32(short) == value
+        assert len(repr(float(short))) <= len(repr(float(str(value))))
 
 
 def test_strings_and_bytes():
