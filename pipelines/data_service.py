@@ -77,6 +77,7 @@ def served(
 def service_failure(error: Exception, address: str | None) -> UserError | None:
     """The sentence for an error that a service has caused in the middle of a training, else None."""
     gone = isinstance(error, tf.errors.UnavailableError | tf.errors.NotFoundError)
+    gone = gone and "Collective ops" not in str(error)  # that is a lost worker of the training
     gone = gone and NO_FILE not in str(error)
     if address is None or not (gone or LOST in str(error)):
         return None

@@ -35,11 +35,11 @@ def prepare_beam(
     What an earlier run has done is kept, so long as the video is the same. Raises `UserError` as
     `pipelines.prepare.prepare` does, and when Beam is missing or cannot reach a place.
     """
-    _require_beam()
+    require_beam()
     from pipelines import beam_files as files
     from pipelines.beam_steps import ROWS_NAME, write_rows
 
-    options = _options(beam_options or [])
+    options = pipeline_options(beam_options or [])
     for place in (manifest, out):
         files.require_reachable(place)
     rows, refused = _rows(manifest)
@@ -55,7 +55,8 @@ def prepare_beam(
         return _index(manifest, rows, out), counts
 
 
-def _require_beam() -> None:
+def require_beam() -> None:
+    """Raises `UserError` where Apache Beam is not installed."""
     logging.disable(logging.WARNING)  # it tells at length which clouds it was installed without
     try:
         import apache_beam  # noqa: F401
@@ -65,7 +66,8 @@ def _require_beam() -> None:
         logging.disable(logging.NOTSET)
 
 
-def _options(words: list[str]):
+def pipeline_options(words: list[str]):
+    """Beam's options from words of a command line; without a runner among them it is the local one."""
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -127,14 +129,14 @@ def _run(options, out: str, settings: FeatureSettings, seed: int) -> dict[str, i
         result = pipeline.run()
         result.wait_until_finish()
     except Exception as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise KeyboardInterrupt from None
         raise
     counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]
     return {counter.key.metric.name: counter.result for counter in counters}
 
 
-def _is_interrupt(error: BaseException | None) -> bool:
+def is_interrupt(error: BaseException | None) -> bool:
     """Whether Ctrl-C lies behind an error: runners that work in this process wrap it up like any other."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__

@@ -46,6 +46,7 @@ class TrainingClips:
     _drawn: dict[int, list[int]] = field(default_factory=dict)
     _workers: int = 1
     _pool: KeptPool | None = None
+    _closed: bool = False
 
     @property
     def steps(self) -> int:
@@ -74,7 +75,8 @@ class TrainingClips:
         )
 
     def close(self) -> None:
-        """Ends the worker processes, which several epochs share."""
+        """Ends the worker processes, which several epochs share; there are no more clips."""
+        self._closed = True
         if self._pool is not None:
             self._pool.end()
             self._pool = None
@@ -115,6 +117,8 @@ class TrainingClips:
                 else:
                     lost.clear()
                     yield clip, place
+            if self._closed:
+                return
             if len(lost) == len(self.videos):
                 self.failure = UserError(f"{self.index.folder}: none of the train videos can be decoded")
                 raise self.failure
@@ -132,7 +136,9 @@ class TrainingClips:
         waiting: dict[int, tuple[np.ndarray | None, int]] = {}
         for wanted in order:
             while wanted not in waiting:
-                number, place, clip = next(decoded)
+                if (item := next(decoded, None)) is None:  # closed
+                    return
+                number, place, clip = item
                 waiting[number] = clip, place
             yield waiting.pop(wanted)
 
@@ -163,6 +169,8 @@ class TrainingClips:
         order = rng.permutation(len(self.videos))
         drawn = (self._drawn_clips(number, place, rng, wanted) for number, place in enumerate(order))
         numbers, jobs = itertools.tee((numbers, job) for numbers, job in drawn if numbers)
+        if self._closed:  # TensorFlow reads ahead in a thread that nobody stops
+            return
         if self.workers and self._pool is None:
             self._pool = KeptPool(self.workers)
         wanted_jobs = (job for _, job in jobs)

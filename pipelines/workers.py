@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
@@ -55,7 +55,9 @@ def run_jobs(
             job, future = waiting.popleft() if ordered else _take_done(waiting)
             try:
                 result = future.result()
-            except BrokenProcessPool:
+            except (BrokenProcessPool, CancelledError):
+                if own.ended:  # by somebody who wants no more results
+                    raise RuntimeError("the workers were ended in the middle of their jobs") from None
                 suspects = [(job, future), *waiting]
                 waiting.clear()
                 own.renew()
@@ -73,6 +75,7 @@ class KeptPool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool = _Pool(workers)
+        self.ended = False
 
     def submit(self, function: Callable, job: Any) -> Future:
         """The result of `function(job)`, when a worker has come to it."""
@@ -84,7 +87,8 @@ class KeptPool:
         self._pool = _Pool(self._workers)
 
     def end(self) -> None:
-        """Ends the workers at once."""
+        """Ends the workers at once, for good."""
+        self.ended = True
         self._pool.end()
 
 
@@ -97,6 +101,7 @@ class LoneWorker:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._pool = _Pool(1)
+        self._closed = False
 
     def run(self, function: Callable, job: Any, tries: int = 2) -> Any:
         """`function(job)`, or a `WorkerCrash` for a job that kills its worker every time."""
@@ -104,13 +109,16 @@ class LoneWorker:
             for _ in range(tries):
                 try:
                     return self._pool.submit(function, job).result()
-                except BrokenProcessPool:
+                except (BrokenProcessPool, CancelledError):
+                    if self._closed:
+                        break
                     self._pool.end()
                     self._pool = _Pool(1)
             return WorkerCrash("the decoder crashed on this file; repair it or leave it out")
 
     def close(self) -> None:
         """Ends the worker, in the middle of a job if need be."""
+        self._closed = True
         self._pool.end()
 
 

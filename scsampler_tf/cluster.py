@@ -35,7 +35,11 @@ def read_cluster() -> Cluster:
         found = Cluster(
             [host for hosts in jobs.values() for host in hosts], jobs[task["type"]][int(task["index"])]
         )
-        sound = set(jobs) <= set(JOBS) and all(host.rpartition(":")[2].isdigit() for host in found.hosts)
+        sound = (
+            int(task["index"]) >= 0
+            and set(jobs) <= set(JOBS)
+            and all(host.rpartition(":")[2].isdigit() for host in found.hosts)
+        )
     except (AttributeError, ValueError, TypeError, KeyError, IndexError):
         sound = False
     if not sound:

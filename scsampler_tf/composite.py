@@ -63,7 +63,7 @@ class Composite(tf.Module):
         trunk = before_class_layer(networks[self._seer]) if self._seer else None
         self._networks = _Networks(classifier, networks, trunk)
         # A SavedModel of Keras' own variables restores copies of them, and a session, which TF-Serving runs,
-        # finds those of the graph empty (github.com/tensorflow/tensorflow, issue 72963). So these are saved.
+        # finds those of the graph empty (tensorflow/tensorflow#72963). So these are saved.
         self._weights = [
             variable.value for network in (classifier, *networks.values()) for variable in network.variables
         ]

@@ -8,16 +8,20 @@ free of operations that a stock server lacks, and its answers found equal to the
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder, read_json
+from pipelines.folder_lock import only_writer
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
 from scsampler_tf.found_settings import configured_run, found_in
 from scsampler_tf.selection_config import seer
@@ -30,23 +34,58 @@ PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 # A request must not be able to name a file of the server's.
 FILE_OPS = {"ReadFile", "WriteFile", "MatchingFiles", "WholeFileReaderV2", "TFRecordDataset"}
 TOLERANCE = 1e-5
+WAIT_S = 0.5  # between looks whether another process has ended its export
 
 
 class ExportError(UserError):
     """A SavedModel that was written but must not be served."""
 
 
-def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = MODEL_BASE) -> Path:
+def export(
+    workdir: Workdir, config: ExperimentConfig, name: str, base: Path = MODEL_BASE, once: bool = False
+) -> Path:
     """Exports a run as the next version of model `name` under `base`; returns the version folder.
 
-    Raises `UserError` when the classifier or all samplers are missing, `ExportError` when the SavedModel
-    fails its checks.
+    Processes that export the same model do so one after the other. once: a version that is there by then,
+    the highest, is returned instead of making another. Raises `UserError` when the classifier or all samplers
+    are missing, `ExportError` when the SavedModel fails its checks.
     """
     import tensorflow as tf
 
     from scsampler_tf.composite import Composite
-    from scsampler_tf.model_folder import is_finished, load_model
+    from scsampler_tf.serving.model_base import versions_on_disk
     from scsampler_tf.serving.warmup import write_warmup
+
+    classifier, samplers = _trained(workdir, config)
+    networks = {kind: (model.network, model.about["objective"]) for kind, model in samplers.items()}
+    about = describe(config, classifier, samplers)
+    composite = Composite(
+        classifier.network, networks, config.features, config.selection, classifier.labels, about
+    )
+    folder = make_folder(base / name)
+    with _turn(folder):
+        there = versions_on_disk(folder)
+        if once and there:
+            return there[max(there)]
+        for left in folder.glob(".export-*"):  # of an export that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        # In the model's own folder, so that the last step is a rename; TF-Serving looks at numbers only.
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
+            fresh = Path(temporary) / "model"
+            tf.saved_model.save(composite, str(fresh), signatures=composite.signatures())
+            (fresh / ABOUT_PATH).parent.mkdir()
+            (fresh / ABOUT_PATH).write_text(json.dumps(about, indent=2), encoding="utf-8")
+            scan_graph(fresh)
+            write_warmup(fresh, config.features, *classifier.network.input_shape[1:3])
+            compare(fresh, workdir, config, networks, classifier.network)
+            version = folder / str(next_version(folder))
+            fresh.rename(version)
+    return version
+
+
+def _trained(workdir: Workdir, config: ExperimentConfig) -> tuple:
+    """The classifier, and the samplers that are trained, by their kinds."""
+    from scsampler_tf.model_folder import is_finished, load_model
 
     classifier = load_model(workdir.model("classifier"))
     samplers = {
@@ -59,26 +98,24 @@ def export(workdir: Workdir, config: ExperimentConfig, name: str, base: Path = M
             f"{workdir.path}: selection.diversity compares clips by a sampler md or rgb_r, and neither is "
             "trained; train one, or leave selection.diversity out"
         )
-    networks = {kind: (model.network, model.about["objective"]) for kind, model in samplers.items()}
-    about = describe(config, classifier, samplers)
-    composite = Composite(
-        classifier.network, networks, config.features, config.selection, classifier.labels, about
-    )
-    folder = make_folder(base / name)
-    for left in folder.glob(".export-*"):  # of an export that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    # In the model's own folder, so that the last step is a rename; TF-Serving looks at numbers only.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
-        fresh = Path(temporary) / "model"
-        tf.saved_model.save(composite, str(fresh), signatures=composite.signatures())
-        (fresh / ABOUT_PATH).parent.mkdir()
-        (fresh / ABOUT_PATH).write_text(json.dumps(about, indent=2), encoding="utf-8")
-        scan_graph(fresh)
-        write_warmup(fresh, config.features, *classifier.network.input_shape[1:3])
-        compare(fresh, workdir, config, networks, classifier.network)
-        version = folder / str(next_version(folder))
-        fresh.rename(version)
-    return version
+    return classifier, samplers
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Holds a model folder's lock, and waits for it as long as another process has it."""
+    told = False
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(only_writer(folder))
+                break
+            except UserError:
+                if not told:
+                    print(f"{folder}: waiting for another process that exports here", file=sys.stderr)
+                told = True
+                time.sleep(WAIT_S)
+        yield
 
 
 def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:
@@ -119,7 +156,9 @@ def jointly_trained(
 
 def next_version(folder: Path) -> int:
     """One more than the highest version in a model's folder."""
-    return 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=0)
+    names = [path.name for path in folder.iterdir()]
+    # "²" is a digit as well, but no number.
+    return 1 + max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
 
 
 def scan_graph(folder: Path) -> None:

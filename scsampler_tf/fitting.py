@@ -14,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import LostWorker, UserError
+from pipelines.files import read_json, write_json
 from pipelines.full_disk import full_disk
 from pipelines.index import FeatureIndex, VideoRecord
 from scsampler_tf.board.boards import LOGS
+from scsampler_tf.board.callback import Board
 from scsampler_tf.board.profiler import Profiler
 from scsampler_tf.callbacks import (
     Backup,
@@ -26,6 +28,7 @@ from scsampler_tf.callbacks import (
     Seen,
     StopOnNaN,
     Validation,
+    read_history,
     restore,
 )
 from scsampler_tf.model_folder import NETWORK_NAME, finish_run
@@ -35,9 +38,9 @@ from scsampler_tf.models.transfer import InitialWeights, transfer
 from scsampler_tf.optimizer import SlowedAdamW
 from scsampler_tf.runtime import is_chief, summed, versions, worker_of
 from scsampler_tf.schedules import Plateau, schedule
-from scsampler_tf.termination import Asked, StopWhenAsked, sigterm_noted
+from scsampler_tf.termination import Asked, StopWhenAsked, end_process, sigterm_noted
 from scsampler_tf.training_loop import run_epochs
-from scsampler_tf.validation import ClassifierValidation, SamplerValidation
+from scsampler_tf.validation import ClassifierValidation, SamplerValidation, measured_by_all
 
 # Settings that trainings of old do not know, with the values at which they change nothing.
 LATER = {"rank_form": "standard", "schedule": "cosine", "pretrained_rate": 1.0}
@@ -78,7 +81,7 @@ class Fit:
     """Write what some batches spend their time on beside the logs, for TensorBoard."""
     pretrained: frozenset[str] = frozenset()
     """Layers of the network that begin with weights of another one."""
-    watchers: tuple[keras.callbacks.Callback, ...] = ()
+    watchers: tuple[Board, ...] = ()
     """What looks on and writes for TensorBoard; one process has them."""
 
 
@@ -133,8 +136,9 @@ def _run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quie
     chief = is_chief(strategy)
     best = BestModel(Float32(fit.network), folder / NETWORK_NAME, fit.monitor, writes=chief)
     began = time.monotonic()
+    asked = Asked()
     if config.epochs:
-        _fit(fit, config, folder, best, strategy, quiet or not chief)
+        asked = _fit(fit, config, folder, best, strategy, quiet or not chief)
     else:
         measured = measured_by_all(fit.validation, strategy) if fit.validation else {}
         best.on_epoch_end(-1, {f"val_{name}": value for name, value in measured.items()})
@@ -144,17 +148,55 @@ def _run_fit(fit: Fit, config, folder: Path, index: FeatureIndex, strategy, quie
         finish_run(folder, fit.kind, index.labels, index.settings, about)
         shutil.rmtree(folder / "backup", ignore_errors=True)
     summed(strategy, np.zeros(1, np.float32))  # nobody leaves before the network is written
+    if asked.yes:  # since the last epoch; whoever called shall not begin the next training
+        end_process()
 
 
-def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool) -> None:
-    with sigterm_noted() as asked:
+def _fit(fit: Fit, config, folder: Path, best: BestModel, strategy, quiet: bool) -> Asked:
+    with sigterm_noted() as asked, _abandoned(fit.watchers):
         with strategy.scope():
             optimizer = _optimizer(fit, config)
             fit.model.compile(optimizer=optimizer, loss=fit.loss)
             optimizer.build(fit.model.trainable_variables)
             seen = restore(fit.model, folder / "backup")
+        _require_same_start(fit, folder, seen, strategy)
         callbacks = _callbacks(fit, config, folder, best, seen, asked, strategy)
         run_epochs(fit, seen, config.epochs, callbacks, asked, strategy, quiet)
+        return asked
+
+
+@contextlib.contextmanager
+def _abandoned(watchers: tuple[Board, ...]) -> Iterator[None]:
+    """Lets the watchers go when a training is ended: they would finish their pictures first."""
+    try:
+        yield
+    except BaseException:
+        for watcher in watchers:
+            watcher.abandon()
+        raise
+
+
+def _require_same_start(fit: Fit, folder: Path, seen: Seen, strategy) -> None:
+    """Raises `UserError` where an epoch has other steps than before an interruption, `LostWorker` where the
+    processes do not go on from the same place."""
+    plan, known = {"batch": fit.batch, "steps": fit.steps}, folder / "plan.json"
+    there = read_json(known) if any(seen) and known.exists() else plan
+    if there != plan:
+        raise UserError(
+            f"{folder}: was begun with batches of {there['batch']}, {there['steps']} an epoch, now they are "
+            f"of {fit.batch}; go on with as many devices as before, or delete that folder"
+        )
+    worker, workers = worker_of(strategy)
+    if workers > 1:
+        rows = np.zeros((workers, 3), np.float32)
+        rows[worker] = *seen, len(read_history(folder / "history.csv"))
+        if np.ptp(summed(strategy, rows), axis=0).any():
+            raise LostWorker(
+                f"{folder}: the workers do not see the same files there; give all of them the same folder, "
+                "and start again"
+            )
+    if worker == 0:
+        write_json(known, plan)
 
 
 def _callbacks(
@@ -177,36 +219,18 @@ def _callbacks(
         EpochSeeds(fit.network, fit.seed, seen),
         StopOnNaN(fit.batch_videos, seen),
         best,
-        # After the best network, whose epoch can be done again; before the history, which must not list
-        # an epoch twice.
+        *([History(history)] if worker[0] == 0 else []),
+        # After the best network and the history, which can do an epoch again; what they lack when the
+        # training goes on after it they would lack for ever.
         backup,
-        *(_written(fit, folder, history) if worker[0] == 0 else []),
+        *(_shown(fit, folder) if worker[0] == 0 else []),
         stop,
     ]
 
 
-def _written(fit: Fit, folder: Path, history: Path) -> list[keras.callbacks.Callback]:
-    """What the chief writes for people to read."""
-    return [
-        *fit.watchers,
-        *([Profiler(folder / LOGS)] if fit.profile else []),
-        History(history),
-    ]
-
-
-def measured_by_all(
-    validation: ClassifierValidation | SamplerValidation,
-    strategy: tf.distribute.Strategy,
-    between_videos: Callable[[], None] = lambda: None,
-) -> dict[str, float]:
-    """The summary of a measurement of which every process does its share; all of them get the whole."""
-    worker, workers = worker_of(strategy)
-    rows = np.zeros((len(validation.videos), validation.width))
-    for place, row in validation.rows(range(worker, len(rows), workers)):
-        rows[place] = row
-        between_videos()
-    validation.latest = summed(strategy, rows)
-    return validation.summary()
+def _shown(fit: Fit, folder: Path) -> list[keras.callbacks.Callback]:
+    """What the chief writes for TensorBoard."""
+    return [*fit.watchers, *([Profiler(folder / LOGS)] if fit.profile else [])]
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The objectives as a Keras loss on packed targets, so that plain `fit` trains samplers."""
+"""The objectives as a Keras loss on packed targets, for the training loop."""
 
 import keras
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder
-from pipelines.prepare_beam import _is_interrupt, _options, _require_beam
+from pipelines.prepare_beam import is_interrupt, pipeline_options, require_beam
 from scsampler_tf.predict_batch import Listed, read_list
 
 
@@ -31,10 +31,10 @@ def predict_beam(
     Raises:
         UserError: the list, the model or a place cannot be used, or Beam is missing.
     """
-    _require_beam()
+    require_beam()
     from pipelines import beam_files as files
 
-    options = _options(beam_options or [])
+    options = pipeline_options(beam_options or [])
     for place in (manifest, model, out):
         files.require_reachable(place)
     videos = _videos(manifest)
@@ -95,7 +95,7 @@ def _run(options, videos: list, out: str, model: str, k: int | None) -> dict[str
         result = pipeline.run()
         result.wait_until_finish()
     except Exception as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise KeyboardInterrupt from None
         raise
     counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]

@@ -12,7 +12,6 @@ from scsampler_tf.versions import versions
 __all__ = [
     "even_batch",
     "is_chief",
-    "local_batch",
     "make_strategy",
     "set_seed",
     "summed",
@@ -94,11 +93,6 @@ def even_batch(batch: int, strategy: tf.distribute.Strategy) -> int:
     """The largest batch up to `batch` of which every replica gets an equal share, at least one each."""
     replicas = strategy.num_replicas_in_sync
     return max(replicas, batch - batch % replicas)
-
-
-def local_batch(batch: int, strategy: tf.distribute.Strategy) -> int:
-    """How many of a batch's examples each device gets."""
-    return batch // strategy.num_replicas_in_sync
 
 
 def set_seed(seed: int) -> None:

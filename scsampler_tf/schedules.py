@@ -60,16 +60,19 @@ class Plateau(keras.callbacks.Callback):
     def __init__(self, config, monitor: str, history: Path):
         super().__init__()
         self._config, self._monitor = config, monitor
-        self._values = [_value(row, monitor) for row in read_history(history)]
+        self._values = {int(row["epoch"]): _value(row, monitor) for row in read_history(history)}
 
     def on_epoch_begin(self, epoch, logs=None):
         warm = self._config.warmup_epochs
         share = WARM_UP_FROM + (1 - WARM_UP_FROM) * epoch / max(warm, 1) if epoch < warm else 1.0
-        reduced = REDUCTION ** reductions(self._values[:epoch], self._config.patience)
+        reduced = REDUCTION ** reductions(self._before(epoch), self._config.patience)
         self.model.optimizer.learning_rate = self._config.learning_rate * share * reduced
 
     def on_epoch_end(self, epoch, logs=None):
-        self._values = [*self._values[:epoch], _value(logs, self._monitor)]
+        self._values[epoch] = _value(logs, self._monitor)
+
+    def _before(self, epoch: int) -> list[float]:
+        return [self._values[each] for each in sorted(self._values) if each < epoch]
 
 
 def reductions(values: Sequence[float], patience: int) -> int:

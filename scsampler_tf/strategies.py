@@ -21,6 +21,8 @@ def strategy_parts(name: str, where: str = "strategy") -> tuple[str, list[str]]:
         letters, _, number = device.partition(":")
         if not letters.isalpha() or not number.isdigit():
             raise UserError(f"{where}: '{device}' is no device; write it as in mirrored:GPU:0,GPU:1")
+    if len(set(devices)) < len(devices):
+        raise UserError(f"{where}: {name} names a device twice; name each once")
     if len(devices) > {ONE_DEVICE: 1, MULTI_WORKER: 0}.get(kind, len(devices)):
         raise UserError(f"{where}: {kind} with {', '.join(devices)}; name several devices with mirrored")
     return kind, devices

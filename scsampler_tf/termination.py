@@ -72,6 +72,11 @@ class StopWhenAsked(keras.callbacks.Callback):
             self._end()
 
     def _end(self) -> None:
-        if self._first:
-            print("terminated; the same command goes on from here", file=sys.stderr, flush=True)
-        raise SystemExit(EXIT_CODE)
+        end_process(says=self._first)
+
+
+def end_process(says: bool = True) -> None:
+    """Ends the process as SIGTERM does, with a line on stderr if it `says` so."""
+    if says:
+        print("terminated; the same command goes on from here", file=sys.stderr, flush=True)
+    raise SystemExit(EXIT_CODE)

@@ -6,7 +6,8 @@
 
 Settings come from the run's config.json (written by scsampler_tf.experiment, or here with --preset) and
 can be changed with --config FILE and --set part.key=value while a run has not begun. An interrupted
-training goes on after its last whole epoch when the same command is given again.
+training goes on after its last whole epoch, or the batch at which SIGTERM ended it, when the same command
+is given again.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from scsampler_tf.config import (
 from scsampler_tf.config_file import configured
 from scsampler_tf.dry_run import told, training_state
 from scsampler_tf.strategies import HELP as STRATEGY_HELP
+from scsampler_tf.strategies import strategy_parts
 from scsampler_tf.versions import note_versions
 from scsampler_tf.workdir import Workdir, claim_workdir, is_claimed, open_workdir
 
@@ -54,14 +56,14 @@ def train(
 
     index = workdir.index(config)
     folder = folder or workdir.model(what)
+    path = workdir.table("classifier")
+    table = load_table(path) if what != "classifier" and path.exists() else None
     options = {"strategy": make_strategy(strategy), "seed": config.seed, "quiet": quiet, "profile": profile}
     options |= {"data_service": data_service, "pictures": pictures}
     if what == "classifier":
         precision = config.precision
         train_classifier(index, config.classifier, folder, workers=workers, precision=precision, **options)
         return folder
-    path = workdir.table("classifier")
-    table = load_table(path) if path.exists() else None
     options["K"] = config.selection.K
     if what == "joint":
         sources = {kind: workdir.model(kind) for kind in SAMPLERS}
@@ -140,16 +142,27 @@ def _run(args: argparse.Namespace) -> None:
     workdir, config = run_config(args, claim=not args.dry_run)
     what, config = _asked(args, config)
     folder = Path(args.out) if args.out else workdir.model(what)
+    strategy = args.strategy or config.strategy
+    strategy_parts(strategy, "--strategy")
+    if args.data_service:
+        _require_service_for(what, args.data_service)
     if args.dry_run:
         state = training_state(folder)
         print(told(config, workdir=str(args.workdir), train={what: state}, folder=str(folder)))
         return
-    strategy = args.strategy or config.strategy
     note_versions(workdir.path)
     options = {"workers": args.workers, "strategy": strategy, "profile": args.profile}
     options |= {"data_service": args.data_service, "pictures": not args.no_pictures}
     train(what, workdir, config, folder=folder, **options)
     print(f"{what}: {folder}")
+
+
+def _require_service_for(what: str, address: str) -> None:
+    from pipelines.data_service import checked_address, refuse_clips
+
+    if what == "classifier":
+        refuse_clips(address)
+    checked_address(address)
 
 
 def _asked(args: argparse.Namespace, config: ExperimentConfig) -> tuple[str, ExperimentConfig]:

@@ -44,7 +44,7 @@ from scsampler_tf.model_folder import (
 )
 from scsampler_tf.models.joint import AUDIO, bundle, joint_model
 from scsampler_tf.models.sampler import AC
-from scsampler_tf.runtime import even_batch, set_seed
+from scsampler_tf.runtime import even_batch, is_chief, set_seed, summed
 from scsampler_tf.scoring import saliency_function, video_saliency
 from scsampler_tf.tables import ScoreTable
 from scsampler_tf.train_sampler import data_failure
@@ -101,7 +101,7 @@ def train_joint(
     with strategy.scope():
         models = {kind: _loaded(path, index) for kind, path in samplers.items()}
     if begin_run(make_folder(folder), run):
-        return _write_networks(folder, index)
+        return _written_networks(folder, index, strategy)
     set_seed(seed)
     with strategy.scope():
         networks = {kind: (model.network, model.about["objective"]) for kind, model in models.items()}
@@ -137,7 +137,7 @@ def train_joint(
         },
     )
     run_fit(fit, config, folder, index, strategy, quiet)
-    return _write_networks(folder, index)
+    return _written_networks(folder, index, strategy)
 
 
 def _checked_videos(
@@ -249,6 +249,14 @@ def _validation(networks: dict, index: FeatureIndex, table: ScoreTable, K: int) 
     return SamplerValidation(
         lambda video: joint_saliency(functions, index, video), index, videos, table.values, K
     )
+
+
+def _written_networks(folder: Path, index: FeatureIndex, strategy) -> dict[str, Path]:
+    """The results' folders, which one process writes and all wait for."""
+    if is_chief(strategy):
+        _write_networks(folder, index)
+    summed(strategy, np.zeros(1, np.float32))
+    return {kind: folder / kind for kind in read_json(folder / ABOUT_NAME)["networks"]}
 
 
 def _write_networks(folder: Path, index: FeatureIndex) -> dict[str, Path]:

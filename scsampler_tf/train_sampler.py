@@ -15,7 +15,7 @@ from pipelines.errors import UserError
 from pipelines.files import make_folder
 from pipelines.index import FeatureIndex, VideoRecord
 from pipelines.jitter import Jitter
-from pipelines.shards import shard_failure
+from pipelines.shards import all_offsets, shard_failure
 from scsampler_tf.board.boards import sampler_board
 from scsampler_tf.config import RECORD_FIELDS, SamplerConfig
 from scsampler_tf.cost import count
@@ -234,6 +234,7 @@ def _validation(
     videos = _usable(index, "val", kind, table)
     if table is None or not videos:
         return None
+    all_offsets(index, videos)  # a broken file shows before the first epoch
     function = saliency_function(network, config.objective)
 
     def saliency(video: VideoRecord) -> np.ndarray:

@@ -6,12 +6,14 @@ Rows are of fixed length, so that several processes can each measure their share
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from pipelines.decoding import ClipJob, decode_job, draw_clips
 from pipelines.errors import UserError
 from pipelines.index import FeatureIndex, VideoRecord
 from pipelines.workers import run_jobs
 from scsampler_tf.config import ClassifierConfig
+from scsampler_tf.runtime import summed, worker_of
 from scsampler_tf.scoring import clip_probabilities, probability_function
 
 TOP = 5
@@ -146,3 +148,18 @@ class SamplerValidation:
         right = means.argmax(axis=1) == label
         right = np.pad(right, (0, MOST_K - len(right)), mode="edge")  # all clips, however large K is
         return np.concatenate([[scores[order[: self.K]].mean(), np.sort(scores)[-self.K :].mean()], right])
+
+
+def measured_by_all(
+    validation: ClassifierValidation | SamplerValidation,
+    strategy: tf.distribute.Strategy,
+    between_videos: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """The summary of a measurement of which every process does its share; all of them get the whole."""
+    worker, workers = worker_of(strategy)
+    rows = np.zeros((len(validation.videos), validation.width))
+    for place, row in validation.rows(range(worker, len(rows), workers)):
+        rows[place] = row
+        between_videos()
+    validation.latest = summed(strategy, rows)
+    return validation.summary()

@@ -33,6 +33,7 @@ WITHOUT_TENSORFLOW = (
         "pipelines.inspect",
         "pipelines.synthetic",
         "scsampler_tf.serving.client",
+        "scsampler_tf.predict_beam",
         # What draws for TensorBoard runs in a process of its own.
         "scsampler_tf.board.timelines",
         "scsampler_tf.board.input_pictures",

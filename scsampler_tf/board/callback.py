@@ -32,6 +32,10 @@ class Board(keras.callbacks.Callback):
             self._guard(panel.name, panel.after_epoch, self._log, epoch + 1, dict(logs or {}))
         self._guard("log", self._log.flush)
 
+    def abandon(self) -> None:
+        """For a training that something has ended: nothing is waited for."""
+        self._guard("log", self._log.abandon)
+
     def on_train_end(self, logs=None):
         for panel in self._panels:
             self._guard(panel.name, panel.end, self._log)

@@ -24,12 +24,6 @@ STYLES = {
     "dense": (INK, "-."),
     "random": ("#a3a7ae", "-"),
 }
-STYLES = {
-    "sampler": (CHOSEN, "-o"),
-    "oracle": (TRUE, "--"),
-    "dense": (INK, "-."),
-    "random": ("#a3a7ae", "-"),
-}
 
 
 @dataclass(frozen=True)

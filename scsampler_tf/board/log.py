@@ -64,6 +64,11 @@ class Log:
         for writer in writers.values():
             writer.close()
 
+    def abandon(self) -> None:
+        """Ends the files without the pictures that are not made yet."""
+        self._painter.abandon()
+        self.close()
+
     def _write_png(self, run: str, tag: str, step: int, png: tuple[int, int, bytes]) -> None:
         width, height, data = png
         about = metadata.create_summary_metadata(display_name=None, description="")

@@ -35,6 +35,7 @@ def test_workers_and_a_chief(monkeypatch):
         '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
         '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 3}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}',
     ],
 )
 def test_a_cluster_that_is_none(monkeypatch, text):

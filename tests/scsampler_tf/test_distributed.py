@@ -21,14 +21,16 @@ from scsampler_tf.model_folder import is_finished, load_model
 from scsampler_tf.tables import save_table
 from tests.training_set import make_training_set
 
-# Of weights after six steps whose sums run in another order, which Adam makes a part of a step of where a
-# gradient is all but zero: at most, and on average.
-TOLERANCES = {"sampler": (1e-4, 1e-6), "classifier": (5e-3, 5e-4)}
+# Of weights after three epochs whose sums run in another order: at most, and on average.
+TOLERANCES = {"sampler": (1e-4, 1e-6), "classifier": (1e-3, 1e-4)}
 VALUES = 1e-3  # of losses and what is measured on validation videos
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300
 SAMPLER = ("sampler", "--kind", "md", "--objective", "sal_rank", "--set", "md.batch=4")
+# With short steps: where a gradient is all but zero its sign is that of the order of sums, and Adam makes a
+# whole step of it.
 CLASSIFIER = ("classifier", "--set", "classifier.batch=6", "--set", "classifier.flip=true")
+CLASSIFIER += ("--set", "classifier.learning_rate=1e-4")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,10 @@
 import dataclasses
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from pipelines.errors import UserError
+from pipelines.folder_lock import LOCK_NAME
 from scsampler_tf import export as export_module
 from scsampler_tf.export import ExportError, compare, export, jointly_trained, main, next_version, scan_graph
 from scsampler_tf.model_folder import load_model
@@ -37,7 +41,7 @@ def test_an_export_that_differs_leaves_nothing_behind(run, tmp_path, ready_model
     monkeypatch.setattr(export_module._require_close, "__defaults__", (-1.0,))
     with pytest.raises(ExportError, match="the SavedModel differs from the Keras network"):
         export(*run, "scsampler", tmp_path)
-    assert not [path for path in tmp_path.rglob("*") if path.name != "scsampler"]
+    assert not [path for path in tmp_path.rglob("*") if path.name not in ("scsampler", LOCK_NAME)]
 
 
 def test_versions_count_up_and_are_described(run, tmp_path, ready_model, monkeypatch):
@@ -45,12 +49,52 @@ def test_versions_count_up_and_are_described(run, tmp_path, ready_model, monkeyp
     assert export(*run, "m", tmp_path) == tmp_path / "m" / "1"
     assert export(*run, "m", tmp_path) == tmp_path / "m" / "2"
     (tmp_path / "m" / "10").mkdir()
-    (tmp_path / "m" / "notes").mkdir()
+    for name in ("notes", "v99", "99²"):
+        (tmp_path / "m" / name).mkdir()
     assert next_version(tmp_path / "m") == 11
     about = json.loads((tmp_path / "m" / "2" / "assets.extra" / "scsampler.json").read_text())
     assert about["labels"] == ["left", "right"]
     assert about["jointly"] == []
-    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "10", "2", "notes"]
+    names = {path.name for path in (tmp_path / "m").iterdir()}
+    assert names == {LOCK_NAME, "1", "10", "2", "notes", "v99", "99²"}
+
+
+@pytest.mark.parametrize(("once", "versions"), [(False, ["1", "2"]), (True, ["1", "1"])])
+def test_exports_of_one_model_take_turns(run, tmp_path, ready_model, monkeypatch, once, versions):
+    """The first is held up while it works: the second waits, and leaves what the first has written alone."""
+    working, waiting, allowed, seen = threading.Event(), threading.Event(), threading.Event(), []
+
+    def compare(fresh, *_):
+        working.set()
+        assert allowed.wait(60)
+        seen.append([path.name for path in (tmp_path / "m").glob(".export-*")] == [fresh.parent.name])
+
+    def wait(_):
+        waiting.set()
+        allowed.wait(60)
+
+    monkeypatch.setattr(export_module, "compare", compare)
+    monkeypatch.setattr(export_module, "time", SimpleNamespace(sleep=wait))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(export, *run, "m", tmp_path, once)
+        assert working.wait(60)
+        second = pool.submit(export, *run, "m", tmp_path, once)
+        assert waiting.wait(60)
+        assert not first.done()
+        assert not second.done()
+        allowed.set()
+        assert [each.result().name for each in (first, second)] == versions
+    assert seen == [True] * len(set(versions))
+
+
+def test_what_stands_is_returned_where_one_is_enough(run, tmp_path, ready_model, monkeypatch):
+    monkeypatch.setattr(export_module, "compare", lambda *args: None)
+    for name in ("9", "10", "11"):
+        (tmp_path / "m" / name).mkdir(parents=True)
+    for name in ("9", "10"):
+        (tmp_path / "m" / name / "saved_model.pb").touch()
+    assert export(*run, "m", tmp_path, once=True).name == "10"  # 11 holds no model
+    assert export(*run, "m", tmp_path).name == "12"
 
 
 def test_the_command_prints_the_version(tiny_run, tmp_path, ready_model, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.folder_lock import LOCK_NAME
 from scsampler_tf.serving.model_base import versions_on_disk
 from scsampler_tf.serving.warmup import WARMUP_PATH
 
@@ -75,11 +76,12 @@ def test_no_half_version_is_left_whenever_an_export_is_killed(tiny_run, tmp_path
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL
         assert versions_on_disk(folder) == {}
-        (left,) = names(folder)  # of this one: what the one before has left is gone
+        left, lock = names(folder)  # of this one: what the one before has left is gone
         assert left.startswith(".export-")
+        assert lock == LOCK_NAME
     done = subprocess.run(
         [*words, "never"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     )
     assert done.stdout.splitlines() == [str(folder / "1")]
-    assert names(folder) == ["1"]
+    assert names(folder) == [LOCK_NAME, "1"]
     assert is_whole(folder / "1")

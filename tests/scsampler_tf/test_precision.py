@@ -4,6 +4,7 @@ import json
 import math
 import types
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -112,9 +113,9 @@ def test_trainings_of_old_are_those_of_float32(data):
 
 def told(error, precision="float32", failure=None):
     fit = types.SimpleNamespace(
-        precision=precision, failure=lambda: failure, network=keras.Sequential(name="f")
+        precision=precision, failure=lambda error: failure, network=keras.Sequential(name="f")
     )
-    with fitting._told_in_a_sentence(fit):
+    with fitting._told_in_a_sentence(fit, Path("folder"), tf.distribute.get_strategy()):
         raise error
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.errors import UserError
 from scsampler_tf import train, train_sampler
+from scsampler_tf.board.callback import Board
 from scsampler_tf.callbacks import StopOnNaN, kept
 from scsampler_tf.model_folder import is_finished, load_model
 from scsampler_tf.validation import SamplerValidation
@@ -116,6 +117,34 @@ def test_a_validation_that_is_cut_short_is_done_anew(data, tmp_path, monkeypatch
     data.train_sampler(tmp_path / "ended", "md", batch=2, epochs=2)
     require_same_training(tmp_path / "whole", tmp_path / "ended", part_of=["0"])
     assert history(tmp_path / "ended")[0]["loss"] == "nan"
+
+
+def test_sigterm_after_the_last_epoch_lets_no_other_training_begin(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Board, "on_train_end", lambda self, logs=None: terminated())
+    with pytest.raises(SystemExit, match="143"):
+        data.train_sampler(tmp_path, "audio", epochs=1)
+    assert is_finished(tmp_path)
+    assert capsys.readouterr().err == "terminated; the same command goes on from here\n"
+
+
+def test_an_epoch_is_in_the_history_before_it_counts_as_done(data, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "on_epoch_end", lambda self, epoch, logs=None: killed())
+        with pytest.raises(Killed):
+            data.train_sampler(tmp_path, "audio", epochs=2)
+    assert kept(tmp_path / "backup") == (1, 0)
+    data.train_sampler(tmp_path, "audio", epochs=2)
+    assert [row["epoch"] for row in history(tmp_path)] == ["0", "1"]
+
+
+def test_other_batches_than_before_are_refused(data, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(StopOnNaN, "on_train_batch_end", after(3, killed))
+        with pytest.raises(Killed):
+            data.train_sampler(tmp_path, "md", batch=2, epochs=3)
+    (tmp_path / "plan.json").write_text('{"batch": 4, "steps": 1}')
+    with pytest.raises(UserError, match="was begun with batches of 4, 1 an epoch, now they are of 2"):
+        data.train_sampler(tmp_path, "md", batch=2, epochs=3)
 
 
 def test_a_loss_that_is_no_number_names_the_videos_and_keeps_the_epoch_before(data, tmp_path, monkeypatch):

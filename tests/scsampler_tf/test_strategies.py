@@ -29,6 +29,7 @@ def test_kind_and_devices(name, parts):
         ("tpu", "'tpu' is none of"),
         ("mirrored:GPU", "'GPU' is no device"),
         ("mirrored:GPU:0,,", "'' is no device"),
+        ("mirrored:GPU:0,GPU:0", "names a device twice"),
         ("one_device:GPU:0,GPU:1", "one_device with GPU:0, GPU:1"),
         ("multi_worker:GPU:0", "multi_worker with GPU:0"),
     ],

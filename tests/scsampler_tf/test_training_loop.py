@@ -45,7 +45,7 @@ class Told(keras.callbacks.Callback):
         self.calls = []
 
     def on_train_begin(self, logs=None):
-        self.calls.append("begin")
+        self.calls.append(("begin",))
 
     def on_epoch_begin(self, epoch, logs=None):
         self.calls.append(("epoch", epoch))
@@ -57,12 +57,12 @@ class Told(keras.callbacks.Callback):
         self.calls.append(("end", epoch, logs))
 
 
-def run(strategy="one_device", seen=Seen(), epochs=2, weights=None):  # noqa: B008
+def run(strategy="one_device", seen=Seen(), epochs=2, rate=0.01):  # noqa: B008
     devices = make_strategy(strategy)
     set_seed(3)
     with devices.scope():
         fit = make_fit()
-        fit.model.compile(optimizer=keras.optimizers.AdamW(0.01), loss=fit.loss)
+        fit.model.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.0), loss=fit.loss)
         fit.model.optimizer.build(fit.model.trainable_variables)
     told = Told()
     run_epochs(fit, seen, epochs, [told], Asked(), devices, quiet=True)
@@ -73,7 +73,9 @@ def run(strategy="one_device", seen=Seen(), epochs=2, weights=None):  # noqa: B0
 def by_fit():
     set_seed(3)
     fit = make_fit()
-    fit.model.compile(optimizer=keras.optimizers.AdamW(0.01), loss=fit.loss, metrics=["accuracy"])
+    fit.model.compile(
+        optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.0), loss=fit.loss, metrics=["accuracy"]
+    )
     told = fit.model.fit(
         fit.data(0, (0, 1), BATCH), epochs=2, steps_per_epoch=STEPS, verbose=0, shuffle=False
     )
@@ -96,22 +98,37 @@ def test_trains_as_fit_does(by_fit, strategy):
 
 def test_the_order_of_calls():
     _, calls = run(epochs=2)
-    names = [call if call == "begin" else call[0] for call in calls]
+    names = [call[0] for call in calls]
     assert names == ["begin", "epoch", 0, 1, 2, "end", "epoch", 0, 1, 2, "end"]
     means = [call[1]["loss"] for call in calls[2:5]]
     assert calls[5][2]["loss"] == means[-1]
     assert len(set(means)) == 3
 
 
-def test_goes_on_within_an_epoch():
+def losses(calls):
+    """The loss of every batch, from the running means of its epoch."""
+    found, count, total = [], 0, 0.0
+    for name, *values in calls:
+        if name == "epoch":
+            count, total = 0, 0.0
+        elif isinstance(name, int):
+            count += 1
+            loss = values[0]["loss"] * count - total
+            total += loss
+            found.append(loss)
+    return found
+
+
+@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+def test_goes_on_within_an_epoch(strategy):
     """The rest of the second epoch: two steps that see the batches they would have seen."""
-    whole = run(epochs=2)[1]
-    _, calls = run(seen=Seen(1, 1), epochs=2)
+    whole = losses(run(strategy, epochs=2, rate=0.0)[1])
+    _, calls = run(strategy, seen=Seen(1, 1), epochs=2, rate=0.0)
     assert [call[0] for call in calls[1:]] == ["epoch", 0, 1, "end"]
     assert calls[1][1] == 1
-    assert not np.isnan(calls[-1][2]["loss"])
-    assert len(whole) == 11
-    _, calls = run(seen=Seen(1, STEPS), epochs=2)
+    np.testing.assert_allclose(losses(calls), whole[4:], atol=1e-5)
+    assert len({round(loss, 4) for loss in whole}) == 6
+    _, calls = run(strategy, seen=Seen(1, STEPS), epochs=2)
     assert [call[0] for call in calls[1:]] == ["epoch", "end"]
     assert np.isnan(calls[-1][2]["loss"])
 

@@ -8,9 +8,8 @@ import pytest
 
 from scsampler_tf import validation
 from scsampler_tf.config import tiny
-from scsampler_tf.fitting import measured_by_all
 from scsampler_tf.runtime import make_strategy
-from scsampler_tf.validation import MOST_K, ClassifierValidation, SamplerValidation
+from scsampler_tf.validation import MOST_K, ClassifierValidation, SamplerValidation, measured_by_all
 from tests.training_set import make_training_set
 
 PROBABILITIES = np.array([[0.6, 0.4], [0.2, 0.8], [0.75, 0.25]])

@@ -99,7 +99,7 @@ def test_a_training_that_goes_on_shows_its_inputs_once(data, tmp_path):
     train(sampler(tmp_path, data, 3, apart=False), 3, SAMPLER, first=1)
     validation = runs_of(tmp_path / "logs")["validation"]
     assert list(validation.pictures(min(INPUTS))) == [0]
-    assert list(validation.pictures(min(TIMELINES))) == [1, 2, 3]
+    assert sorted(validation.pictures(min(TIMELINES))) == [1, 2, 3]  # of two files
     assert validation.scalar("quality/true_class_score") == dict.fromkeys((1, 2, 3), 0.5)
 
 

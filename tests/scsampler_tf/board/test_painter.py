@@ -1,4 +1,5 @@
 import os
+import time
 
 from scsampler_tf.board.guard import Guard
 from scsampler_tf.board.painter import WAITING, Painter
@@ -32,6 +33,31 @@ def test_a_crash_and_an_error_cost_one_picture_each(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1] for line in lines] == [" no picture crash", " no picture fail"]
     assert lines[1].endswith("no ink; the training goes on")
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+def test_what_is_abandoned_is_neither_made_nor_told(capsys):
+    done, painter = [], Painter(Guard())
+    for seconds in (60, 0, 0):
+        painter.submit("picture", sleep, seconds, done.append)
+    painter.abandon()
+    painter.submit("picture", sleep, 0, done.append)
+    painter.close()
+    assert done == []
+    assert capsys.readouterr().err == ""
+
+
+def test_one_that_takes_too_long_is_the_last(capsys, monkeypatch):
+    monkeypatch.setattr("scsampler_tf.board.painter.PATIENCE_S", 0.2)
+    done, painter = [], Painter(Guard())
+    painter.submit("picture", sleep, 60, done.append)
+    painter.close()
+    painter.submit("picture", sleep, 0, done.append)
+    assert done == []
+    assert "no more pictures: one took more than" in capsys.readouterr().err
 
 
 def test_it_can_begin_again():
