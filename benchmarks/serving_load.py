@@ -103,11 +103,16 @@ async def _closed(connection) -> None:
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
-    """Sends a request and reads the whole answer; returns its status."""
+    """Sends a request and reads the whole answer; returns its status.
+
+    Raises `ValueError` for an answer that does not state its length.
+    """
     writer.write(request)
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next((line for line in head.split(b"\r\n") if line.startswith(b"content-length:")), None)
+    if length is None:
+        raise ValueError("an answer without Content-Length")
     await reader.readexactly(int(length.split(b":")[1]))
     return int(head.split()[1])
 

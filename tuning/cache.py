@@ -4,11 +4,12 @@ comes to the same samplers, computes nothing twice."""
 import dataclasses
 import hashlib
 import json
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.files import written_whole
+from pipelines.files import PART, written_whole
 from scsampler_tf.config import SelectionConfig
 from scsampler_tf.evaluation_set import EvaluationSet
 from scsampler_tf.methods import Costs
@@ -33,15 +34,26 @@ def digest_of(
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def assessed(folder: Path, tables: dict, data: EvaluationSet, settings: list, costs: Costs) -> Assessed:
-    """`assess_all`, from `folder` where it was done before."""
-    path = Path(folder) / f"{digest_of(tables, data, settings, costs)}.npz"
+def name_of(tables: dict, data: EvaluationSet, settings: list, costs: Costs) -> str:
+    """The file name of an assessment."""
+    return f"{digest_of(tables, data, settings, costs)}.npz"
+
+
+def assessed(path: Path, data: EvaluationSet, settings: list, costs: Costs) -> Assessed:
+    """`assess_all`, from the file `path` where it was done before."""
     if (found := _read(path, len(settings))) is not None:
         return found
     found = assess_all(data, settings, costs)
     with written_whole(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **vars(found))
     return found
+
+
+def forget_others(folder: Path, names: Container[str]) -> None:
+    """Removes the assessments that are not among `names`; they would be computed again."""
+    for path in Path(folder).glob("*.npz"):
+        if path.name not in names and not path.name.startswith(PART):
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path, settings: int) -> Assessed | None:

@@ -21,9 +21,9 @@ class Deadline:
         self._minutes = minutes
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
 
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return self._end is not None and time.monotonic() >= self._end
+    def over(self, late: float = 0.0) -> bool:
+        """Whether the time is up, and this share of the minutes more."""
+        return self._end is not None and time.monotonic() >= self._end + 60 * late * self._minutes
 
     def check(self) -> None:
         """Raises `Enough` when the time is up."""

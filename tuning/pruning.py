@@ -1,10 +1,12 @@
 """Disk use of a search: the networks of the best samplers are kept, of the others the scores and notes."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scsampler_tf.model_folder import ABOUT_NAME, NETWORK_NAME, RUN_NAME
+from pipelines.errors import UserError
+from pipelines.folder_lock import only_writer
+from scsampler_tf.model_folder import ABOUT_NAME, NETWORK_NAME, RUN_NAME, is_finished
 from tuning.rows import Row
 from tuning.samplers import SAMPLERS_NAME
 from tuning.study import Study
@@ -12,32 +14,51 @@ from tuning.study import Study
 NOTES = (ABOUT_NAME, RUN_NAME, "history.csv")
 
 
-def prune(study: Study, first: Iterable[Row], rows: Iterable[Row], keep: int) -> list[Path]:
-    """Removes all but `keep` networks among the samplers that the search has trained; returns the folders.
+def prune(study: Study, needed: Sequence[Row], rows: Iterable[Row], keep: int) -> list[Path]:
+    """Removes all but `keep` networks of trained samplers; returns the folders of those removed.
 
-    Those of the rows `first` are kept before others, these by the best row that they had a part in.
-    Samplers of another search of this run, and those that are still trained, are left alone.
+    Those of the rows `needed` always stay. Others go by the best row that they had a part in, and those
+    of no row, which an earlier search has left, go first. What is still trained is left alone.
     """
-    ranked = [*first, *sorted(rows, key=lambda row: -row.objective)]
+    always = networks_of(study, needed)
+    ranked = sorted(rows, key=lambda row: -row.objective)
+    left = (study.workdir.path / SAMPLERS_NAME).glob(f"*/network/{NETWORK_NAME}")
     folders = dict.fromkeys(
-        study.workdir.path / study.samplers.place(kind, sampler).folder
-        for row in ranked
-        for kind, sampler in row.samplers.items()
-        if not study.samplers.is_own(kind, sampler)
+        [*always, *networks_of(study, ranked), *sorted(path.parent for path in left)],
     )
-    removed = []
-    for folder in list(folders)[keep:]:
-        within = folder.parent.parent == study.workdir.path / SAMPLERS_NAME
-        if within and (folder / NETWORK_NAME).exists() and (folder.parent / "scores.npz").exists():
-            _remove_network(folder)
-            removed.append(folder)
-    return removed
+    there = [folder for folder in folders if (folder / NETWORK_NAME).exists()]
+    most = max(keep, len(always))
+    return [folder for folder in there[most:] if folder not in always and _remove_network(folder)]
 
 
-def _remove_network(folder: Path) -> None:
-    (folder / NETWORK_NAME).unlink()
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in NOTES:
-            path.unlink(missing_ok=True)
+def networks_of(study: Study, rows: Iterable[Row]) -> list[Path]:
+    """The folders of the networks that the search has trained for these rows, each once."""
+    return list(
+        dict.fromkeys(
+            study.workdir.path / study.samplers.place(kind, sampler).folder
+            for row in rows
+            for kind, sampler in row.samplers.items()
+            if not study.samplers.is_own(kind, sampler)
+        )
+    )
+
+
+def is_complete(study: Study, row: Row) -> bool:
+    """Whether all networks of a row are there, and not their scores alone."""
+    return all(is_finished(folder) for folder in networks_of(study, [row]))
+
+
+def _remove_network(folder: Path) -> bool:
+    if not (folder.parent / "scores.npz").exists():
+        return False
+    try:
+        with only_writer(folder.parent):
+            (folder / NETWORK_NAME).unlink()
+            for path in folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name not in NOTES:
+                    path.unlink(missing_ok=True)
+    except UserError:  # somebody is at work there
+        return False
+    return True

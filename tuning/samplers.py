@@ -76,7 +76,8 @@ class Samplers:
     """The score tables of a run's samplers trained with any hyperparameters.
 
     `tables` and `own` are those of the run's own samplers, which need no training. `make` trains and scores
-    a sampler; of several processes one does it, the others wait.
+    a sampler; of several processes one does it, the others wait and call `waiting` now and then, whose
+    errors end that.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Samplers:
         tables: dict[str, ScoreTable],
         own: dict[str, SamplerConfig],
         make: Make,
+        waiting: Callable[[], None] = lambda: None,
     ):
         self._workdir, self._config, self._tables, self._own, self._make = workdir, config, tables, own, make
+        self._waiting = waiting
         train = sorted(video.video_id for video in workdir.index(config).of_split("train"))
         videos = hashlib.sha256(repr(train).encode()).hexdigest()[:16]
         self._made_from = {**tables["classifier"].made_by, "train_videos": videos}
@@ -117,7 +120,7 @@ class Samplers:
         if (found := self._found(kind, place)) is not None:
             return found
         folder = make_folder((self._workdir.path / place.table).parent)
-        with lock_of(folder):
+        with lock_of(folder, self._waiting):
             if (found := self._found(kind, place)) is not None:  # another process was faster
                 return found
             if (folder / FAILED_NAME).exists():
@@ -131,6 +134,7 @@ class Samplers:
                 if DIVERGED not in str(error):
                     raise
                 write_json(folder / FAILED_NAME, {"why": str(error)})
+                shutil.rmtree(self._workdir.path / place.folder, ignore_errors=True)
                 raise Diverged(str(error)) from None
             finally:
                 self._found(kind, place)
@@ -166,13 +170,15 @@ def train_and_score(
 
 
 @contextlib.contextmanager
-def lock_of(folder: Path) -> Iterator[None]:
-    """Holds a folder's lock, and waits for it as long as another process has it."""
+def lock_of(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds a folder's lock, and waits for it as long as another process has it; `waiting` is called now
+    and then, and may end that by an error."""
     with contextlib.ExitStack() as held:
         while True:
             try:
                 held.enter_context(only_writer(folder))
                 break
             except UserError:
+                waiting()
                 time.sleep(WAIT_S)
         yield

@@ -13,7 +13,7 @@ from scsampler_tf.selection_config import seer
 from scsampler_tf.tables import ScoreTable
 from scsampler_tf.workdir import Workdir
 from tuning.assess import make_measure
-from tuning.cache import assessed
+from tuning.cache import assessed, forget_others, name_of
 from tuning.deadline import Deadline
 from tuning.exhaustive import assess_all
 from tuning.free import make_free_space, neighbours
@@ -50,9 +50,10 @@ class Study:
         self.settings = self.free.settings(options.free_budget, options.seed)
         self._near = neighbours(self.settings) if options.objective == SMOOTH else None
         self.measure = make_measure(options.objective, self.validation, self.costs)
-        self.samplers = Samplers(workdir, config, self.tables, self.own, self._make)
         self.deadline = Deadline(options.max_minutes)
+        self.samplers = Samplers(workdir, config, self.tables, self.own, self._make, self.deadline.check)
         self._claims: Path | None = None
+        self._assessed_in, self._assessed = workdir.path / "tuning" / "assessed", set()
 
     @property
     def made_by(self) -> dict:
@@ -70,10 +71,15 @@ class Study:
         """
         tables = self.tables_of(samplers)
         data = evaluation_set(self.index, tables, "val")
-        folder = self.workdir.path / "tuning" / "assessed"
-        found = assessed(folder, tables, data, self.settings, self.costs)
+        name = name_of(tables, data, self.settings, self.costs)
+        self._assessed.add(name)
+        found = assessed(self._assessed_in / name, data, self.settings, self.costs)
         most = self.options.max_gflops
         return Explored(trial, samplers, self.settings, found, self.measure, most, self._near)
+
+    def forget_assessed(self) -> None:
+        """Removes from the disk what this search has not asked for: other sets, other searches."""
+        forget_others(self._assessed_in, self._assessed)
 
     def affordable(self) -> bool:
         """Whether any setting keeps to the budget; that depends on the run's networks alone."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tuning import held_out
 from tuning.options import Options
+from tuning.pruning import is_complete
 from tuning.rows import OWN, Explored, Report
 from tuning.study import Study
 from tuning.tables import as_markdown, line
@@ -26,12 +27,14 @@ def opening(study: Study, done: int, options: Options) -> str:
     )
 
 
-def note(study: Study, found: list[Explored], failed: int) -> str:
+def note(study: Study, found: list[Explored], failed: int, left_out: int = 0) -> str:
     """What the numbers of a table stand on."""
     mixes = sum(each.trial.startswith("mix") for each in found)
     settings = sum(len(each.settings) for each in found)
     more = f", {mixes} more sets of samplers from these" if mixes else ""
     broken = f", {failed} whose training diverged" if failed else ""
+    if left_out:
+        broken += f", {left_out} more sets not tried because the minutes were over"
     return (
         f"{len(found) - mixes} trials{more}{broken}: {settings} settings on "
         f"{len(study.validation.videos)} validation videos; '{OWN}' are the run's own. Ranked by "
@@ -60,9 +63,21 @@ def summary(study: Study, report: Report, looked: dict | None, folder: Path) -> 
         f"Pareto front:  {folder / 'front.md'}, {folder / 'front.png'}, {folder / 'front'}",
         f"all trials:    {folder / 'trials.csv'}",
         f"TensorBoard:   tensorboard --logdir {folder / 'logs'}",
+        *_not_kept(study, report, folder),
         "next:",
         f"  python -m scsampler_tf.evaluate main --workdir {workdir} --config {folder / 'best.json'}",
         f"  python -m scsampler_tf.export --workdir {workdir} --config {folder / 'best.json'}",
         f"  python -m scsampler_tf.predict VIDEO --workdir {workdir} --config {folder / 'best.json'}",
     ]
     return "\n".join(lines)
+
+
+def _not_kept(study: Study, report: Report, folder: Path) -> list[str]:
+    """How to get networks that an earlier run of the search has let go and these settings need."""
+    lines = []
+    for name, row in (("best", report.best), ("knee", report.knee)):
+        if not is_complete(study, row):
+            path = folder / f"{name}.json"
+            lines.append(f"of a network of {name} only the scores were kept; before export and predict:")
+            lines.append(f"  python -m tuning.search --workdir {study.workdir.path} --restore {path}")
+    return lines

@@ -42,8 +42,10 @@ def role() -> Role | None:
             raise UserError(f"{ADDRESS} is set but {name} is not; set all three, or none for one process")
     if not given[PORT].isdigit() or not 0 < int(given[PORT]) < 1 << 16:
         raise UserError(f"{PORT}: '{given[PORT]}' is no port; give a number from 1 to 65535")
-    if not re.fullmatch(r"[\w.-]+", given[ID]):
-        raise UserError(f"{ID}: '{given[ID]}' is no name; use letters, digits, '.', '-' and '_'")
+    if not re.fullmatch(r"\w[\w.-]*", given[ID]):
+        raise UserError(
+            f"{ID}: '{given[ID]}' is no name; use letters, digits, '.', '-' and '_', a letter first"
+        )
     # Keras Tuner takes every name with "chief" in it for the chief.
     return Role(given[ID], "chief" in given[ID], f"{given[ADDRESS]}:{given[PORT]}")
 

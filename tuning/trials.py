@@ -19,6 +19,7 @@ from tuning.tables import as_csv, as_markdown, line
 from tuning.tuner import Enough, open_tuner, open_worker
 
 REPORT_EVERY_S = 2.0
+MEANWHILE = 4  # times as many networks are kept until the search is at its end
 FOLDER = "tuning"
 
 
@@ -57,7 +58,7 @@ class Trials:
     def run(self) -> dict:
         """Runs the trials that are left and returns what best.json holds."""
         with team.alone():  # the oracle is in this process, also for a chief
-            tuner = open_tuner(self._make, self._study.metrics, self._project)
+            tuner = open_tuner(self._make, self._study.metrics, self._project / "notes")
         self._oracle, study = tuner.oracle, self._study
         self._oracle.max_trials = self._options.max_trials
         self._own = study.own_row()
@@ -90,7 +91,10 @@ class Trials:
             reason = f"the tuner found nothing new to try after {len(self._oracle.done())} trials"
         if reason:
             self._say(reason)
-        report = self._write(found + mixed(study, found, self._options.combinations))
+        more, left_out = mixed(study, found, self._options.combinations)
+        report = self._write(found + more, left_out)
+        prune(study, [report.best, report.knee], [*report.front, *report.rows], self._options.keep)
+        study.forget_assessed()
         looked = None
         if self._options.test:
             looked = held_out.look(study, {"best": report.best, "knee": report.knee}, self._own, self._folder)
@@ -114,19 +118,22 @@ class Trials:
             write_trial(self._logs, row)
             self._say(f"{number}: {line(row, self._study.own)}")
         if time.monotonic() - self._written > REPORT_EVERY_S and self._explored:
-            self._write(self._found())
+            report = self._write(self._found())
+            # A combination of samplers that is tried at the end may need any of these networks.
+            bound = MEANWHILE * self._options.keep
+            prune(self._study, [report.best, report.knee], report.rows, bound)
             self._written = time.monotonic()
 
     def _found(self) -> list[Explored]:
         """What the trials have explored, in their order, whoever was faster."""
         return [self._explored[name] for name in sorted(self._explored)]
 
-    def _write(self, found: list[Explored]) -> Report:
+    def _write(self, found: list[Explored], left_out: int = 0) -> Report:
         """Writes all files of what was explored, and lets go of networks that are not needed."""
         study, folder = self._study, self._folder
         rows = [self._own, *(each.best() for each in found)]
         best, front = best_of(rows if self._options.max_gflops is None else rows[1:]), front_of(found)
-        text = note(study, found, len(self._failed))
+        text = note(study, found, len(self._failed), left_out)
         report = Report(rows, best, knee_of(study, front), front, text)
         for name in ("best", "knee"):
             content = settings_file(study, getattr(report, name), self._about)
@@ -135,7 +142,6 @@ class Trials:
         kinds = [part.kind for part in study.space.parts]
         write_text(folder / "trials.csv", as_csv(rows, kinds))
         write_text(folder / "trials.md", as_markdown(rows, study.own, text))
-        prune(study, [best, report.knee, *front], rows, self._options.keep)
         return report
 
     def _write_front(self, front: list[Row], marked: dict[str, Row]) -> None:

@@ -70,7 +70,8 @@ def open_tuner(make: Callable[[], kt.Oracle], run: Callable[[dict], dict], folde
     """A new search in `folder`, or the one that was begun there.
 
     Keras Tuner writes its notes in place, so a kill can leave them torn; such a search begins anew, which
-    costs little because trained samplers and what they gave are kept elsewhere.
+    costs little because trained samplers and what they gave are kept elsewhere. Nothing else may lie in
+    `folder`.
     """
     project = {"directory": str(make_folder(folder).parent), "project_name": folder.name}
     try:
@@ -78,7 +79,7 @@ def open_tuner(make: Callable[[], kt.Oracle], run: Callable[[dict], dict], folde
             tuner = SettingsTuner(make(), run, **project)
         # A trial that was written down before the oracle's own notes is unknown to it.
         torn = set(tuner.oracle.trials) != set(tuner.oracle.start_order)
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError):
+    except (ValueError, KeyError, TypeError, RuntimeError, FileNotFoundError):
         torn = True
     if torn:
         print(f"{folder}: the notes of the search are torn; its trials are gone through again", flush=True)

@@ -1,6 +1,7 @@
 """A finished run without videos: an index, score tables and the notes of trained networks, all made up."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipelines.files import write_json
 from pipelines.index import FeatureIndex, VideoRecord
 from scsampler_tf.config import ExperimentConfig, preset, to_dict
-from scsampler_tf.tables import ScoreTable, save_table
+from scsampler_tf.tables import ScoreTable, load_table, save_table
 from scsampler_tf.workdir import Workdir
 from tests.tuning import stub
 
@@ -74,13 +75,21 @@ def make_run(folder: Path) -> tuple[Workdir, ExperimentConfig]:
     rows = {each.video_id: planted(rng, n % CLASSES) for n, each in enumerate(videos)}
     for kind, (multiply_adds, examples) in COSTS.items():
         values = {name: row[kind] for name, row in rows.items()}
-        save_table(ScoreTable(kind, values, {"network": f"{kind}-1"}), workdir.table(kind))
+        network = workdir.model(kind) / "best.keras"
+        network.parent.mkdir(parents=True, exist_ok=True)
+        network.write_text(kind)
+        save_table(ScoreTable(kind, values, {"network": digest_of(kind)}), workdir.table(kind))
         about = {"cost": {"multiply_adds": multiply_adds}, "frames_per_clip": examples}
         if kind != "classifier":
             sampler = getattr(config, kind)
             about |= {"config": dataclasses.asdict(sampler), "objective": sampler.objective}
         write_json(workdir.model(kind) / "model.json", about)
     return workdir, config
+
+
+def digest_of(text: str) -> str:
+    """What a score table notes of a network whose file holds this text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def change_json(path: Path, change) -> None:
@@ -102,3 +111,14 @@ def trainings(monkeypatch) -> list[str]:
     monkeypatch.setattr("scsampler_tf.train.train", train)
     monkeypatch.setattr("scsampler_tf.score.score", stub.score)
     return made
+
+
+@pytest.fixture
+def margins_only(run, monkeypatch):
+    """Nothing but margins to search, and an MD sampler that is of no use."""
+    monkeypatch.setattr("tuning.trained.OBJECTIVES", ("sal_rank",))
+    monkeypatch.setattr("tuning.trained.RATES", (1.0,))
+    table = load_table(run[0].table("md"))
+    rng = np.random.default_rng(1)
+    noise = {name: rng.random(len(rows)).astype(np.float32) for name, rows in table.values.items()}
+    save_table(dataclasses.replace(table, values=noise), run[0].table("md"))

@@ -24,6 +24,15 @@ def test_it_says_which_minutes_are_over():
         over.check()
 
 
+def test_a_share_more_of_the_minutes(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("tuning.deadline.time.monotonic", lambda: now[0])
+    ten = Deadline(10)
+    expected = {609.0: (False, False), 610.0: (True, False), 669.0: (True, False), 670.0: (True, True)}
+    for now[0], over in expected.items():
+        assert (ten.over(), ten.over(0.1)) == over
+
+
 def test_what_runs_when_the_time_is_up_is_ended_and_the_signal_is_as_before():
     before = signal.getsignal(signal.SIGTERM)
     soon = Deadline(0.2 / 60)

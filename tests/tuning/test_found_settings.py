@@ -3,23 +3,27 @@
 import argparse
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
 
 from pipelines.errors import UserError
 from scsampler_tf.evaluate import evaluate, main, markdown
+from scsampler_tf.evaluation_set import load_tables
 from scsampler_tf.found_settings import apply_found, configured_run, found_in
 from scsampler_tf.methods import scheme_networks
+from scsampler_tf.model_folder import is_finished
 from scsampler_tf.predict import main as predict
 from scsampler_tf.run_export import exported_run
 from scsampler_tf.tables import load_table, save_table
+from tests.tuning.conftest import digest_of
 
 SELECTION = {"K": 3, "K_prime": 1, "alpha": 0.25, "fusion": "convex_list", "stride": 2}
 OTHER = {
     "folder": "tuning/samplers/other/network",
     "table": "tuning/samplers/other/scores.npz",
-    "digest": "turned",
+    "digest": digest_of("turned"),
 }
 
 
@@ -29,13 +33,14 @@ def best(run):
     workdir, config = run
     own = load_table(workdir.table("audio"))
     turned = {name: 1 - rows for name, rows in own.values.items()}
-    table = dataclasses.replace(own, values=turned, made_by={"network": "turned"})
+    table = dataclasses.replace(own, values=turned, made_by={"network": digest_of("turned")})
     save_table(table, workdir.path / OTHER["table"])
     folder = workdir.path / OTHER["folder"]
     folder.mkdir(parents=True)
     (folder / "model.json").write_text((workdir.model("audio") / "model.json").read_text())
     path = workdir.path / "best.json"
-    networks = {"classifier": {"digest": "classifier-1"}, "md": {"digest": "md-1"}, "audio": OTHER}
+    own = {kind: {"digest": digest_of(kind)} for kind in ("classifier", "md")}
+    networks = {**own, "audio": OTHER}
     audio = dataclasses.asdict(dataclasses.replace(config.audio, margin=0.4))
     path.write_text(json.dumps({"selection": SELECTION, "audio": audio, "networks": networks, "found": {}}))
     return path
@@ -59,7 +64,7 @@ def test_settings_and_samplers_are_taken(run, best):
     assert (found.classifier, found.md) == (config.classifier, config.md)
     assert changed.model("audio") == workdir.path / OTHER["folder"]
     assert changed.table("audio") == workdir.path / OTHER["table"]
-    for kind in ("classifier", "md", "rgb_r"):
+    for kind in ("classifier", "md"):
         assert changed.model(kind) == workdir.model(kind)
         assert changed.table(kind) == workdir.table(kind)
     assert changed.features == workdir.features
@@ -95,6 +100,7 @@ def change(**values):
         (change(networks={"audio": {**OTHER, "digest": "x"}}), "found with another network audio"),
         (change(networks={"md": {"digest": "md-2"}}), "found with another network md"),
         (change(networks={"md": {}}), "says nothing of its network md"),
+        (change(networks={"audio": {**OTHER, "folder": 3}}), "networks.audio.folder is no path"),
     ],
 )
 def test_mistakes(run, best, edit, words):
@@ -105,13 +111,39 @@ def test_mistakes(run, best, edit, words):
         applied(run, best)
 
 
+def test_a_sampler_that_the_run_has_got_since_is_left_out(run, best):
+    workdir, _ = run
+    before = evaluate(*applied(run, best), split="val", draws=2)["main"]
+    table = load_table(workdir.table("md"))
+    other = {name: rows[::-1] for name, rows in table.values.items()}
+    save_table(dataclasses.replace(table, network="rgb_r", values=other), workdir.table("rgb_r"))
+    (workdir.path / "models" / "rgb_r").mkdir()
+    for name in ("model.json", "best.keras"):
+        content = (workdir.model("md") / name).read_text()
+        (workdir.path / "models" / "rgb_r" / name).write_text(content)
+    changed, _ = applied(run, best)
+    assert not is_finished(changed.model("rgb_r"))
+    assert set(load_tables(changed)) == {"classifier", "md", "audio"}
+    assert evaluate(*applied(run, best), split="val", draws=2)["main"] == before
+    assert evaluate(*run, split="val", draws=2)["main"]["visual"] != before["visual"]
+
+
+@pytest.mark.parametrize(("kind", "words"), [("md", "score it again"), ("audio", "--restore")])
+def test_a_network_that_was_trained_anew_is_refused_where_it_is_run(run, best, kind, words):
+    (run[0].path / OTHER["folder"] / "best.keras").write_text("turned")
+    applied(run, best, networks=True)
+    folder = applied(run, best)[0].model(kind)
+    (folder / "best.keras").write_text("trained anew")
+    applied(run, best)
+    with pytest.raises(UserError, match=rf"network {kind} .*{words}"):
+        applied(run, best, networks=True)
+
+
 def test_networks_that_were_not_kept_are_missed_only_where_they_are_run(run, best):
     workdir, _ = run
-    for kind in ("classifier", "md"):
-        (workdir.model(kind) / "best.keras").write_text("")
     with pytest.raises(UserError, match=r"network audio only the scores were kept; .* --restore"):
         applied(run, best, networks=True)
-    (workdir.path / OTHER["folder"] / "best.keras").write_text("")
+    (workdir.path / OTHER["folder"] / "best.keras").write_text("turned")
     applied(run, best, networks=True)
 
 
@@ -177,15 +209,20 @@ def test_networks_of_a_scheme():
     assert scheme_networks("convex_score", Costs) == ("md", "rgb_r", "audio")
 
 
+def write_saved_model(folder):
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "saved_model.pb").write_text("")
+
+
 def test_a_run_is_exported_once_for_the_same_networks_and_settings(run, best, monkeypatch):
     workdir, config = applied(run, best)
     for kind in ("classifier", "md", "audio"):
         (workdir.model(kind) / "best.keras").write_text(kind)
     made = []
 
-    def export(workdir, config, name, base):
+    def export(workdir, config, name, base, once):
         made.append(name)
-        (base / name / "1").mkdir(parents=True)
+        write_saved_model(base / name)
 
     monkeypatch.setattr("scsampler_tf.export.export", export)
     first = exported_run(workdir, config)
@@ -195,7 +232,27 @@ def test_a_run_is_exported_once_for_the_same_networks_and_settings(run, best, mo
     assert exported_run(workdir, config) != first
     other = dataclasses.replace(config, selection=dataclasses.replace(config.selection, K=2))
     assert exported_run(workdir, other).name == made[2]
-    assert len(set(made)) == 3
+    monkeypatch.setattr("scsampler_tf.run_export.EXPORT_FORMAT", 0)
+    assert exported_run(workdir, other).name == made[3]
+    assert len(set(made)) == 4
+
+
+def test_the_exports_used_last_are_kept(run, monkeypatch):
+    workdir, config = run
+    monkeypatch.setattr(
+        "scsampler_tf.export.export", lambda workdir, config, name, base, once: write_saved_model(base / name)
+    )
+
+    def exported(K: int):
+        selection = dataclasses.replace(config.selection, K=K, K_prime=1)
+        return exported_run(workdir, dataclasses.replace(config, selection=selection))
+
+    made = [exported(K) for K in (1, 2, 3)]
+    for age, folder in enumerate(made):
+        os.utime(folder, (100 + age, 100 + age))
+    exported(1)  # used again
+    made.append(exported(4))
+    assert [folder.exists() for folder in made] == [True, False, True, True]
 
 
 def test_predict_takes_a_run_with_settings(run, best, monkeypatch, capsys):

@@ -1,16 +1,18 @@
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
 
 from pipelines.errors import UserError
+from pipelines.folder_lock import only_writer
 from scsampler_tf.evaluate import network_costs
 from scsampler_tf.evaluation_set import evaluation_set, load_tables
 from scsampler_tf.tables import ScoreTable, load_table, save_table
-from tuning.cache import assessed
+from tests.tuning.conftest import digest_of
+from tuning.cache import assessed, forget_others, name_of
 from tuning.free import make_free_space
 from tuning.samplers import Diverged, Samplers, own_sampler, place_of, train_and_score
+from tuning.tuner import Enough
 
 
 def make(workdir, config, kind, place):
@@ -26,11 +28,11 @@ def samplers(run, making=make) -> Samplers:
 def test_own_samplers_need_no_training_and_others_one_each(run, trainings):
     _, config = run
     found = samplers(run)
-    assert found.table("audio", config.audio).made_by == {"network": "audio-1"}
+    assert found.table("audio", config.audio).made_by == {"network": digest_of("audio")}
     assert trainings == []
     other = dataclasses.replace(config.audio, margin=0.4)
     first = found.table("audio", other)
-    assert first.made_by != {"network": "audio-1"}
+    assert first.made_by != {"network": digest_of("audio")}
     assert found.table("audio", other).made_by == first.made_by
     # Another process, or the same command again.
     assert samplers(run).table("audio", other).made_by == first.made_by
@@ -97,6 +99,38 @@ def test_a_training_that_diverges_is_tried_once(run, trainings):
     assert trainings == ["md"]
 
 
+def test_nothing_but_notes_is_left_of_a_training_that_diverged(run):
+    workdir, config = run
+    wild = dataclasses.replace(config.md, learning_rate=1.0)
+
+    def diverges(workdir, config, kind, place):
+        (workdir.path / place.folder / "backup").mkdir(parents=True)
+        raise UserError("the loss is not a number")
+
+    found = samplers(run, diverges)
+    with pytest.raises(Diverged):
+        found.table("md", wild)
+    left = (workdir.path / found.place("md", wild).folder).parent.iterdir()
+    assert sorted(path.name for path in left) == [".lock", "about.json", "failed.json"]
+
+
+def test_waiting_for_another_process_may_be_ended(run):
+    workdir, config = run
+    other, over = dataclasses.replace(config.md, margin=0.4), []
+
+    def waiting():
+        over.append(True)
+        raise Enough("--max-minutes 1 are over")
+
+    own = {kind: own_sampler(workdir, kind) for kind in ("md", "audio")}
+    found = Samplers(workdir, config, load_tables(workdir), own, make, waiting)
+    folder = (workdir.path / found.place("md", other).table).parent
+    folder.mkdir(parents=True)
+    with only_writer(folder), pytest.raises(Enough):
+        found.table("md", other)
+    assert over == [True]
+
+
 def test_what_can_be_mended_is_told_and_tried_again(run):
     _, config = run
     made = []
@@ -124,19 +158,24 @@ def test_an_assessment_is_computed_once_and_anew_for_other_scores(run, tmp_path,
     data = evaluation_set(workdir.index(config), tables, "val")
     settings = make_free_space(config.selection, visual=True, audio=True, longest=12).settings(40)
     costs, folder = network_costs(workdir), tmp_path / "assessed"
-    first = assessed(folder, tables, data, settings, costs)
+
+    def computed(tables):
+        return assessed(folder / name_of(tables, data, settings, costs), data, settings, costs)
+
+    first = computed(tables)
     (path,) = folder.iterdir()
     monkeypatch.setattr("tuning.cache.assess_all", lambda *args: pytest.fail("computed again"))
-    again = assessed(folder, tables, data, settings, costs)
+    again = computed(tables)
     for name, values in vars(first).items():
         np.testing.assert_array_equal(values, getattr(again, name))
     monkeypatch.undo()
     other = {**tables, "md": ScoreTable("md", tables["md"].values, {"network": "md-2"})}
-    assessed(folder, other, data, settings, costs)
+    computed(other)
     assert len(list(folder.iterdir())) == 2
     path.write_bytes(path.read_bytes()[:100])  # torn
-    assert assessed(folder, tables, data, settings, costs).accuracy.tolist() == first.accuracy.tolist()
-    shutil.rmtree(folder)
+    assert computed(tables).accuracy.tolist() == first.accuracy.tolist()
+    forget_others(folder, {path.name})
+    assert list(folder.iterdir()) == [path]
 
 
 def test_a_setting_that_changes_nothing_is_no_part_of_the_name(run, monkeypatch):

@@ -1,9 +1,6 @@
-import csv
 import dataclasses
-import io
 import json
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -14,27 +11,13 @@ from scsampler_tf.evaluation_set import evaluation_set, load_tables
 from scsampler_tf.found_settings import apply_found, found_in
 from scsampler_tf.tables import load_table, save_table
 from tests.tuning.conftest import change_json
+from tests.tuning.searching import read, run_search, table_of
 from tuning.assess import assess, make_measure
 from tuning.free import make_free_space
-from tuning.options import Options
-from tuning.search import main, search
 
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning",
 )
-QUIET = Options(quiet=True, objective="val_accuracy", clips=(1, 2, 4), max_trials=6)
-
-
-def run_search(run, **options) -> dict:
-    return search(*run, dataclasses.replace(QUIET, **options))
-
-
-def read(run, name: str) -> dict:
-    return json.loads((run[0].path / "tuning" / name).read_text())
-
-
-def table_of(run, name: str) -> list[dict]:
-    return list(csv.DictReader(io.StringIO((run[0].path / "tuning" / name).read_text())))
 
 
 def test_without_training_the_best_of_the_free_space_is_found(run, trainings):
@@ -52,17 +35,6 @@ def test_without_training_the_best_of_the_free_space_is_found(run, trainings):
     assert best["found"]["val"]["accuracy"] == 1.0
     assert best["selection"]["K"] == 1
     assert [row["trial"] for row in table_of(run, "trials.csv")] == ["own", "001"]
-
-
-@pytest.fixture
-def margins_only(run, monkeypatch):
-    """Nothing but margins to search, and an MD sampler that is of no use."""
-    monkeypatch.setattr("tuning.trained.OBJECTIVES", ("sal_rank",))
-    monkeypatch.setattr("tuning.trained.RATES", (1.0,))
-    table = load_table(run[0].table("md"))
-    rng = np.random.default_rng(1)
-    noise = {name: rng.random(len(rows)).astype(np.float32) for name, rows in table.values.items()}
-    save_table(dataclasses.replace(table, values=noise), run[0].table("md"))
 
 
 def test_a_better_margin_is_found_and_its_network_used(run, trainings, margins_only):
@@ -123,6 +95,17 @@ def test_trainings_are_limited_over_all_runs_of_a_search(run, trainings, capsys)
     assert len(trainings) == len(set(workdir_samplers(run)))  # none twice
 
 
+def test_torn_notes_leave_the_count_of_trainings_alone(run, trainings, capsys):
+    run_search(run, max_trainings=2)
+    (oracle,) = (run[0].path / "tuning").glob("random-seed0-*/notes/oracle.json")
+    oracle.write_text(oracle.read_text()[:40])
+    run_search(run, max_trainings=2, quiet=False)
+    said = capsys.readouterr().out
+    assert "gone through again" in said
+    assert "--max-trainings 2 are spent" in said
+    assert len(trainings) == 2
+
+
 def test_a_budget_in_gflops(run, trainings):
     own = read_own(run)
     best = run_search(run, train=(), max_gflops=5.0)
@@ -138,8 +121,42 @@ def read_own(run):
 
 
 def test_a_smooth_objective(run, trainings):
-    best = run_search(run, train=(), objective="val_smooth_accuracy", clips=None)
-    assert best["found"]["objective"] <= best["found"]["val"]["accuracy"] + 0.001
+    best = run_search(run, train=(), objective="val_smooth_accuracy", clips=(1, 2, 3, 4))
+    workdir, config = run
+    data = evaluation_set(workdir.index(config), load_tables(workdir), "val")
+    costs = network_costs(workdir)
+    every = make_free_space(
+        config.selection, visual=True, audio=True, longest=12, clips=(1, 2, 3, 4)
+    ).settings()
+    accuracy = {each: assess(data, each, costs).accuracy for each in every}
+    alphas = sorted({each.alpha for each in every})
+
+    def step(each):
+        if each.fusion == "union_list":
+            return each.K_prime
+        return alphas.index(each.alpha) if each.fusion.startswith("convex") else 0
+
+    def smooth(one):
+        around = [
+            accuracy[each]
+            for each in every
+            if each.fusion == one.fusion
+            and abs(each.stride - one.stride) <= 1
+            and abs(step(each) - step(one)) <= 1
+            and abs(place(each) - place(one)) <= 1
+        ]
+        return sum(around) / len(around)
+
+    def place(each):  # K = 5 is the run's own
+        return (1, 2, 3, 4, 5).index(each.K)
+
+    values = {each: smooth(each) for each in every if each.fusion != "convex_score"}
+    chosen = dataclasses.replace(config.selection, **best["selection"])
+    mine = smooth(chosen)
+    # What follows the accuracy, which counts in thousandths, weighs less than one of them.
+    assert round(mine, 3) >= max(round(each, 3) for each in values.values()) - 0.001
+    assert 0 <= best["found"]["objective"] - round(mine, 3) < 0.001
+    assert best["found"]["val"]["accuracy"] == accuracy[chosen]
 
 
 @pytest.mark.parametrize("objective", ["val_true_score", "val_mean_class_accuracy"])
@@ -179,74 +196,6 @@ def test_every_point_of_the_front_has_a_settings_file(run, trainings):
     assert (workdir.path / "tuning" / "front.png").stat().st_size > 5000
     knee = read(run, "knee.json")["found"]["val"]
     assert knee["gflops_per_video"] <= max(costs)
-
-
-def test_only_the_best_networks_are_kept(run, trainings):
-    workdir, _ = run
-    best = run_search(run, tuner="grid", train=("audio",), max_trials=12, keep=2)
-    kept = list((workdir.path / "tuning" / "samplers").glob("*/network/best.keras"))
-    assert len(trainings) == 11
-    assert len(kept) <= 2
-    if "folder" in best["networks"]["audio"]:
-        assert workdir.path / best["networks"]["audio"]["folder"] / "best.keras" in kept
-    assert len(list((workdir.path / "tuning" / "samplers").glob("*/scores.npz"))) == 11
-    again = run_search(run, tuner="grid", train=("audio",), max_trials=12, keep=2)
-    assert (again, len(trainings)) == (best, 11)
-
-
-def test_a_network_that_was_not_kept_is_restored(run, trainings, margins_only, capsys):
-    workdir, config = run
-    run_search(run, tuner="grid", train=("audio",))
-    path = workdir.path / "tuning" / "best.json"
-    folder = workdir.path / read(run, "best.json")["networks"]["audio"]["folder"]
-    for kind in ("classifier", "md"):
-        (workdir.model(kind) / "best.keras").write_text("")
-    (folder / "best.keras").unlink()
-    with pytest.raises(UserError, match="--restore"):
-        apply_found(workdir, config, found_in(path), path, networks=True)
-    words = ["--workdir", str(workdir.path), "--restore", str(path)]
-    assert main(words) == 0
-    assert capsys.readouterr().out.strip() == str(folder)
-    apply_found(workdir, config, found_in(path), path, networks=True)
-    made = len(trainings)
-    assert main(words) == 0
-    assert len(trainings) == made
-
-
-def test_the_test_videos_are_looked_at_once(run, trainings, monkeypatch):
-    from tuning import held_out
-
-    run_search(run, train=(), test=False)
-    assert not (run[0].path / "tuning" / "test.json").exists()
-    run_search(run, train=())
-    first = read(run, "test.json")
-    assert (first["looks"], first["videos"]) == (1, 6)
-    assert list(first["rows"]) == [
-        *("best", "knee", "own"),
-        *("paper, union_list", "paper, convex_list", "paper, convex_score"),
-    ]
-    workdir, config = run
-    data = evaluation_set(workdir.index(config), load_tables(workdir), "test")
-    own = assess(data, config.selection, network_costs(workdir))
-    assert first["rows"]["own"]["accuracy"] == own.accuracy
-    assert first["rows"]["own"]["gflops_per_video"] == own.gflops_per_video
-    assert first["rows"]["best"]["best_against_it"] is None
-    with monkeypatch.context() as patched:
-        patched.setattr(held_out, "assess_each", lambda *args: pytest.fail("looked again"))
-        run_search(run, train=())
-    assert read(run, "test.json") == first
-    run_search(run, train=(), clips=(4,))
-    assert read(run, "test.json")["looks"] == 2
-
-
-def test_the_search_looks_at_validation_videos_only(run, trainings, monkeypatch):
-    from tuning import study
-
-    splits = []
-    real = study.evaluation_set
-    monkeypatch.setattr(study, "evaluation_set", lambda *args: (splits.append(args[2]), real(*args))[1])
-    run_search(run, max_trials=3, test=False)
-    assert set(splits) == {"val"}
 
 
 def test_tables_and_tensorboard(run, trainings):
@@ -315,59 +264,18 @@ def test_minutes_end_a_search_that_goes_on_later(run, trainings, monkeypatch, ca
     assert best["found"]["trial"] in ("own", "001")
 
 
-def no_val(workdir):
-    change_json(
-        workdir.features / "index.json",
-        lambda index: [video.update(split="train") for video in index["videos"]],
+def test_sets_that_there_is_no_time_for_are_left_out_and_told(run, trainings, monkeypatch):
+    run_search(run, tuner="random", max_trials=4, seed=1, combinations=0)
+    asked = iter([False, False, True])
+    monkeypatch.setattr("tuning.deadline.Deadline.over", lambda self, late=0.0: late > 0 and next(asked))
+    run_search(run, tuner="random", max_trials=4, seed=1, max_minutes=60.0)
+    names = [row["trial"] for row in table_of(run, "trials.csv")]
+    assert names == ["own", "001", "002", "003", "004", "mix-001", "mix-002"]
+    # 4 x 4 sets of samplers, of which the trials were 4 and two more were tried.
+    assert (
+        "10 more sets not tried because the minutes were over"
+        in (run[0].path / "tuning" / "trials.md").read_text()
     )
-
-
-def no_samplers(workdir):
-    workdir.table("md").unlink()
-    workdir.table("audio").unlink()
-
-
-@pytest.mark.parametrize(
-    ("damage", "options", "words"),
-    [
-        (lambda workdir: workdir.config_file.unlink(), [], "no config.json here"),
-        (lambda workdir: workdir.table("classifier").unlink(), [], "no such score table"),
-        (no_samplers, [], "no sampler has a score table"),
-        (no_val, [], "no scored video in split 'val'"),
-        (lambda workdir: (workdir.model("md") / "model.json").unlink(), [], "no trained network"),
-        (None, ["--max-trials", "0"], "--max-trials 0: give 1 or more"),
-        (None, ["--keep", "0"], "--keep 0: give 1 or more"),
-        (None, ["--free-budget", "0"], "--free-budget 0: give 1 or more"),
-        (None, ["--clips", "13"], "the longest validation video has 12 clips"),
-        (None, ["--max-trainings", "-2"], "--max-trainings -2: give 0 or more"),
-        (None, ["--max-minutes", "0"], "--max-minutes 0: give a number above 0"),
-        (None, ["--max-gflops", "nan"], "--max-gflops nan: give a number above 0"),
-        (None, ["--max-gflops", "0.1"], "--max-gflops 0.1: no setting is that cheap; the cheapest takes"),
-        (None, ["--train", "rgb_r"], "--train rgb_r: the run has no scored sampler of that kind"),
-        (None, ["--train", "eyes"], "--train eyes: is none of md, rgb_r, audio"),
-        (None, ["--seed", "-1"], "--seed -1: give 0 or more"),
-        (None, ["--restore", "gone.json"], "gone.json: no such file"),
-    ],
-)
-def test_mistakes_are_one_sentence(run, capsys, damage, options, words):
-    workdir, _ = run
-    if damage:
-        damage(workdir)
-    assert main(["--workdir", str(workdir.path), *options]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
-    assert not (workdir.path / "tuning").exists()
-
-
-def test_two_searches_at_once_are_refused(run, trainings, capsys):
-    from pipelines.folder_lock import only_writer
-
-    workdir, _ = run
-    (workdir.path / "tuning").mkdir()
-    with only_writer(workdir.path / "tuning"):
-        assert main(["--workdir", str(workdir.path), "--max-trials", "2"]) == 2
-    assert "another run is writing here" in capsys.readouterr().err
 
 
 def test_nothing_is_written_beside_the_searchs_own_folder(run, trainings):

@@ -1,32 +1,17 @@
 """Several processes on one search: what a role is, who lives, and three real processes on loopback."""
 
-import dataclasses
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from pipelines.files import write_json
-from pipelines.records import ClipRecord, write_shard
-from pipelines.wire import pack_log_mel
-from scsampler_tf.config import preset, to_dict
-from scsampler_tf.tables import ScoreTable, save_table
-from scsampler_tf.workdir import Workdir
-from tests.tuning.conftest import make_run, video, write_index
+from tests.tuning.conftest import make_run
+from tests.tuning.processes import STUBBED, ended, epochs, free_port, results, start, team, wait_for
 from tuning.team import ADDRESS, ID, PORT, Beats, alone, beating, role
-
-ROOT = Path(__file__).parents[2]
-STUBBED, REAL = "tests.tuning.stub", "tuning.search"
-PATIENCE_S = 240
 
 
 @pytest.fixture
@@ -60,6 +45,7 @@ def test_roles(environment):
         ({"ORACLE_IP": "h", "TUNER_ID": "w", "ORACLE_PORT": "x1"}, "'x1' is no port"),
         ({"ORACLE_IP": "h", "TUNER_ID": "w", "ORACLE_PORT": "99999"}, "'99999' is no port"),
         ({"ORACLE_IP": "h", "TUNER_ID": "../w", "ORACLE_PORT": "1"}, "'../w' is no name"),
+        ({"ORACLE_IP": "h", "TUNER_ID": "..", "ORACLE_PORT": "1"}, "'..' is no name"),
     ],
 )
 def test_mistaken_roles(environment, values, words):
@@ -106,73 +92,6 @@ def test_beats_come_and_end(tmp_path, monkeypatch):
             time.sleep(0.01)
         assert text != first
     assert not path.exists()
-
-
-def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
-def start(module: str, folder: Path, *words: str, log: Path, **environment: str) -> subprocess.Popen:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KERASTUNER_")}
-    command = [sys.executable, "-m", module, "--workdir", str(folder), *words]
-    with log.open("w") as stream:
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**kept, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def team(
-    module: str, folder: Path, *words: str, logs: Path, **environment: str
-) -> dict[str, subprocess.Popen]:
-    port = free_port()
-    return {
-        name: start(
-            module,
-            folder,
-            *words,
-            log=logs / f"{name}.log",
-            KERASTUNER_TUNER_ID=name,
-            KERASTUNER_ORACLE_IP="127.0.0.1",
-            KERASTUNER_ORACLE_PORT=port,
-            **environment,
-        )
-        for name in ("chief", "one", "two")
-    }
-
-
-def ended(process: subprocess.Popen, log: Path) -> int:
-    try:
-        return process.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        pytest.fail(f"still running:\n{log.read_text()[-2000:]}")
-
-
-def wait_for(condition, what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"no {what}"
-        time.sleep(0.02)
-
-
-def results(folder: Path) -> dict[str, str]:
-    """The files that a search leaves, as texts."""
-    names = ("best.json", "knee.json", "trials.csv", "trials.md", "front.csv", "front.md", "test.md")
-    return {name: (folder / "tuning" / name).read_text() for name in names}
-
-
-def epochs(folder: Path) -> dict[str, list[str]]:
-    """What each training of the stub has noted: epoch and process, by sampler."""
-    return {
-        path.parent.parent.name: path.read_text().split()
-        for path in (folder / "tuning" / "samplers").glob("*/network/epochs.txt")
-    }
 
 
 WORDS = ("--max-trials", "4", "--clips", "1", "3", "--keep", "50", "--combinations", "3")
@@ -241,86 +160,6 @@ def test_a_second_chief_is_told_that_the_address_is_taken(tmp_path):
         )
         assert ended(chief, tmp_path / "log") == 2
     assert "cannot listen there; is another chief running?" in (tmp_path / "log").read_text()
-
-
-def real_run(folder: Path) -> Workdir:
-    """An audio sampler with score table and shards of made-up sound, ready to be trained again."""
-    workdir, config = Workdir(folder), preset("tiny")
-    audio = dataclasses.replace(config.audio, epochs=3, clips_per_video=2)
-    config = dataclasses.replace(config, audio=audio)
-    write_json(workdir.config_file, to_dict(config))
-    rng = np.random.default_rng(0)
-    splits = ["train"] * 4 + ["val"] * 3 + ["test"] * 2
-    videos = [video(f"v{n}", "ab"[n % 2], split, 6, f"v{n}.tfrecord") for n, split in enumerate(splits)]
-    index = write_index(workdir.features, config, videos)
-    for each in videos:
-        clips = [
-            ClipRecord(each.video_id, n, n * 1.0, n + 1.0, b"", b"", b"", pack_log_mel(mel), "direct")
-            for n, mel in enumerate(rng.normal(size=(each.clips, 40, 200)))
-        ]
-        write_shard(index.shard_path(each), clips)
-    for kind in ("classifier", "audio"):
-        shape = [1, 1] if kind == "classifier" else None
-        values = {
-            each.video_id: rng.dirichlet(shape, each.clips).astype(np.float32)
-            if shape
-            else rng.random(each.clips).astype(np.float32)
-            for each in videos
-        }
-        save_table(ScoreTable(kind, values, {"network": kind}), workdir.table(kind))
-        about = {"cost": {"multiply_adds": 1e8}, "frames_per_clip": 1, "config": dataclasses.asdict(audio)}
-        write_json(workdir.model(kind) / "model.json", about)
-    return workdir
-
-
-REAL_WORDS = ("--max-trials", "3", "--clips", "1", "2")
-
-
-@pytest.mark.slow
-def test_three_processes_with_real_trainings(tmp_path):
-    folder = real_run(tmp_path / "team").path
-    shutil.copytree(folder, tmp_path / "alone")
-    processes = team(REAL, folder, *REAL_WORDS, "--max-minutes", "20", logs=tmp_path)
-    for name, process in processes.items():
-        assert ended(process, tmp_path / f"{name}.log") == 0, (tmp_path / f"{name}.log").read_text()[-3000:]
-    straight = start(REAL, tmp_path / "alone", *REAL_WORDS, log=tmp_path / "alone.log")
-    assert ended(straight, tmp_path / "alone.log") == 0
-    found, expected = (
-        json.loads((each / "tuning" / "best.json").read_text()) for each in (folder, tmp_path / "alone")
-    )
-    assert found["selection"] == expected["selection"]
-    assert found["found"]["val"] == pytest.approx(expected["found"]["val"])
-    made = list((folder / "tuning" / "samplers").glob("*/scores.npz"))
-    assert len(made) == len(list((tmp_path / "alone" / "tuning" / "samplers").glob("*/scores.npz"))) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_real_training_is_killed_and_gone_on_with(tmp_path, how):
-    folder = real_run(tmp_path / "run").path
-    shutil.copytree(folder, tmp_path / "whole")
-    killed = start(REAL, folder, *REAL_WORDS, log=tmp_path / "1.log")
-    tuning = folder / "tuning"
-
-    def begun() -> bool:
-        histories = list(tuning.glob("samplers/*/network/history.csv"))
-        return any(len(path.read_text().splitlines()) > 1 for path in histories)
-
-    wait_for(begun, "epoch")
-    killed.send_signal(how)
-    killed.wait()
-    rerun = start(REAL, folder, *REAL_WORDS, log=tmp_path / "2.log")
-    assert ended(rerun, tmp_path / "2.log") == 0, (tmp_path / "2.log").read_text()[-3000:]
-    straight = start(REAL, tmp_path / "whole", *REAL_WORDS, log=tmp_path / "3.log")
-    assert ended(straight, tmp_path / "3.log") == 0
-    for name in ("selection", "found"):
-        found, expected = (
-            json.loads((each / "tuning" / "best.json").read_text())[name]
-            for each in (folder, tmp_path / "whole")
-        )
-        if name == "found":
-            found, expected = found["val"], expected["val"]
-        assert found == pytest.approx(expected) if name == "found" else found == expected
 
 
 @pytest.mark.slow
