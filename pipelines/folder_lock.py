@@ -2,12 +2,14 @@
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipelines.errors import UserError
 
 LOCK_NAME = ".lock"
+EVERY_S = 0.5
 
 
 @contextlib.contextmanager
@@ -26,4 +28,21 @@ def only_writer(folder: Path) -> Iterator[None]:
             ) from None
         except OSError:
             pass
+        yield
+
+
+@contextlib.contextmanager
+def writer_in_turn(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the folder's lock as `only_writer` does, and waits for it as long as another process holds it.
+
+    `waiting` is called now and then meanwhile, and may end it by an error.
+    """
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(only_writer(folder))
+                break
+            except UserError:
+                waiting()
+                time.sleep(EVERY_S)
         yield

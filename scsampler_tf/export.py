@@ -8,20 +8,18 @@ free of operations that a stock server lacks, and its answers found equal to the
 """
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder, read_json
-from pipelines.folder_lock import only_writer
+from pipelines.folder_lock import writer_in_turn
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict, to_dict
 from scsampler_tf.found_settings import configured_run, found_in
 from scsampler_tf.selection_config import seer
@@ -34,7 +32,6 @@ PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 # A request must not be able to name a file of the server's.
 FILE_OPS = {"ReadFile", "WriteFile", "MatchingFiles", "WholeFileReaderV2", "TFRecordDataset"}
 TOLERANCE = 1e-5
-WAIT_S = 0.5  # between looks whether another process has ended its export
 
 
 class ExportError(UserError):
@@ -63,7 +60,7 @@ def export(
         classifier.network, networks, config.features, config.selection, classifier.labels, about
     )
     folder = make_folder(base / name)
-    with _turn(folder):
+    with writer_in_turn(folder, _said_once(folder)):
         there = versions_on_disk(folder)
         if once and there:
             return there[max(there)]
@@ -101,21 +98,16 @@ def _trained(workdir: Workdir, config: ExperimentConfig) -> tuple:
     return classifier, samplers
 
 
-@contextlib.contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Holds a model folder's lock, and waits for it as long as another process has it."""
-    told = False
-    with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(only_writer(folder))
-                break
-            except UserError:
-                if not told:
-                    print(f"{folder}: waiting for another process that exports here", file=sys.stderr)
-                told = True
-                time.sleep(WAIT_S)
-        yield
+def _said_once(folder: Path) -> Callable[[], None]:
+    """Tells that another process exports into `folder`, the first time it is called."""
+    told: list[str] = []
+
+    def say() -> None:
+        if not told:
+            told.append(f"{folder}: waiting for another process that exports here")
+            print(told[0], file=sys.stderr)
+
+    return say
 
 
 def describe(config: ExperimentConfig, classifier, samplers: dict) -> dict:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.files import file_digest, write_json
-from pipelines.folder_lock import only_writer
+from pipelines.folder_lock import only_writer, writer_in_turn
 from scsampler_tf.config import SAMPLERS, ExperimentConfig, from_dict
 from scsampler_tf.found_settings import NETWORKS, found_in
 from scsampler_tf.model_folder import NETWORK_NAME, is_finished
 from scsampler_tf.tables import load_table
 from scsampler_tf.workdir import Workdir
-from tuning.samplers import SAMPLERS_NAME, Place, lock_of, train_and_score
+from tuning.samplers import SAMPLERS_NAME, Place, train_and_score
 
 
 def restore(workdir: Workdir, config: ExperimentConfig, path: str | Path, workers: int, quiet: bool) -> list:
@@ -32,7 +32,7 @@ def restore(workdir: Workdir, config: ExperimentConfig, path: str | Path, worker
     restored = []
     with only_writer(workdir.path / SAMPLERS_NAME.parent):
         for kind, place in wanted.items():
-            with lock_of((workdir.path / place.table).parent):
+            with writer_in_turn((workdir.path / place.table).parent):
                 digest = _scored_network(workdir, place)
                 if digest is None:
                     table = train_and_score(workdir, configs[kind], kind, place, workers, quiet)

@@ -5,19 +5,17 @@
 kept (`pruning`).
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.files import make_folder, read_json, write_json
-from pipelines.folder_lock import only_writer
+from pipelines.folder_lock import writer_in_turn
 from scsampler_tf.config import ExperimentConfig, SamplerConfig
 from scsampler_tf.model_folder import ABOUT_NAME, NETWORK_NAME
 from scsampler_tf.strategies import one_process
@@ -27,7 +25,6 @@ from scsampler_tf.workdir import Workdir
 SAMPLERS_NAME = Path("tuning") / "samplers"
 NOTE_NAME, FAILED_NAME = "about.json", "failed.json"
 NOT_NEEDED = ("backup", "logs")  # of a training that is done
-WAIT_S = 1.0
 DIVERGED = "not a number"  # what a training says of its loss before it ends
 
 
@@ -120,7 +117,7 @@ class Samplers:
         if (found := self._found(kind, place)) is not None:
             return found
         folder = make_folder((self._workdir.path / place.table).parent)
-        with lock_of(folder, self._waiting):
+        with writer_in_turn(folder, self._waiting):
             if (found := self._found(kind, place)) is not None:  # another process was faster
                 return found
             if (folder / FAILED_NAME).exists():
@@ -167,18 +164,3 @@ def train_and_score(
     for name in NOT_NEEDED:
         shutil.rmtree(folder / name, ignore_errors=True)
     return made
-
-
-@contextlib.contextmanager
-def lock_of(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds a folder's lock, and waits for it as long as another process has it; `waiting` is called now
-    and then, and may end that by an error."""
-    with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(only_writer(folder))
-                break
-            except UserError:
-                waiting()
-                time.sleep(WAIT_S)
-        yield

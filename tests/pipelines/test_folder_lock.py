@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from pipelines import folder_lock
 from pipelines.errors import UserError
-from pipelines.folder_lock import only_writer
+from pipelines.folder_lock import only_writer, writer_in_turn
 
 HOLDER = """
 import sys, time
@@ -52,3 +53,27 @@ def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkey
 
     monkeypatch.setattr(folder_lock.fcntl, "flock", refusing)
     enter(tmp_path)
+
+
+def test_a_second_writer_waits_for_its_turn(tmp_path):
+    order = []
+
+    def waiting():
+        order.append("waits")
+        held.close()
+
+    with contextlib.ExitStack() as held:
+        held.enter_context(only_writer(tmp_path))
+        with writer_in_turn(tmp_path, waiting):
+            order.append("writes")
+            with pytest.raises(UserError, match="another run is writing here"), only_writer(tmp_path):
+                pass
+    assert order == ["waits", "writes"]
+
+
+def test_waiting_can_be_ended(tmp_path):
+    def waiting():
+        raise KeyboardInterrupt
+
+    with only_writer(tmp_path), pytest.raises(KeyboardInterrupt), writer_in_turn(tmp_path, waiting):
+        pass
