@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from pipelines import folder_lock
 from pipelines.errors import UserError
 from pipelines.folder_lock import LOCK_NAME
 from scsampler_tf import export as export_module
@@ -74,7 +75,7 @@ def test_exports_of_one_model_take_turns(run, tmp_path, ready_model, monkeypatch
         allowed.wait(60)
 
     monkeypatch.setattr(export_module, "compare", compare)
-    monkeypatch.setattr(export_module, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr(folder_lock, "time", SimpleNamespace(sleep=wait))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(export, *run, "m", tmp_path, once)
         assert working.wait(60)
