@@ -112,4 +112,4 @@ def test_every_section_runs(tmp_path, capsys):
     assert all(0 < row["waiting for input"] < 1 for row in found["steps"])
     out = capsys.readouterr().out
     assert "| training | examples a second | ms a step | waiting for input |" in out
-    assert out.count("|---|") == 3
+    assert out.count("\n|---|") == 3

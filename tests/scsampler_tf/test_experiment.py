@@ -11,13 +11,16 @@ from scsampler_tf.experiment import Stages, checked_config, main, measured_split
 
 
 def options(**changes) -> argparse.Namespace:
-    return argparse.Namespace(**{"workers": 0, "preset": "tiny", "set": [], "config": None, **changes})
+    usual = {"workers": 0, "preset": "tiny", "set": [], "config": None, "strategy": None}
+    return argparse.Namespace(**{**usual, **changes})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"workers": -1}, "--workers -1"),
+        ({"strategy": "multi_worker"}, "an experiment does more than train"),
+        ({"strategy": "tpu"}, "'tpu' is none of one_device, mirrored, multi_worker"),
         ({"preset": "huge"}, "unknown preset 'huge'"),
         ({"set": ["md.arch=resnet7"]}, "md.arch: 'resnet7' is none of"),
         ({"set": ["md.epochs=0"]}, "md.epochs: 0 is not positive"),
@@ -28,6 +31,7 @@ def test_mistakes_show_before_any_work(tmp_path, capsys, changes, message):
         checked_config(options(**changes))
     words = ["--workdir", str(tmp_path / "run"), "--preset", changes.get("preset", "tiny")]
     words += ["--workers", str(changes.get("workers", 0))]
+    words += ["--strategy", changes["strategy"]] if "strategy" in changes else []
     words += [word for text in changes.get("set", []) for word in ("--set", text)]
     assert quickstart.main(words) == 2
     assert message in capsys.readouterr().err
