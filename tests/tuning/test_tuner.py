@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.errors import UserError
 from scsampler_tf.config import SamplerConfig
+from tuning import trained
 from tuning.options import TUNERS
 from tuning.oracles import hyperparameters, make_oracle
 from tuning.samplers import Diverged
@@ -118,11 +119,17 @@ def test_hyperband_trains_the_best_of_each_round_longer(tmp_path):
 
 
 @pytest.mark.slow
-def test_bayesian_tries_nothing_twice_and_covers_a_small_space(tmp_path):
-    tuner = search("bayesian", tmp_path / "bayesian", 100, lambda values: score(values, SMALL), space=SMALL)
-    assert sorted(map(str, map(SMALL.configs, tried(tuner)))) == sorted(
-        map(str, map(SMALL.configs, SMALL.parts[0].grid()))
+def test_bayesian_tries_nothing_twice_and_covers_a_small_space(tmp_path, monkeypatch):
+    """Six sets: every proposal fits a Gaussian process, which takes seconds."""
+    for name in ("MARGINS", "KTR_FRACTIONS"):
+        monkeypatch.setattr(trained, name, ())
+    monkeypatch.setattr(trained, "RATES", (1.0, 2.0))
+    space = TrainedSpace((Trainable("md", dataclasses.replace(OWN, objective="ac")),))
+    tuner = search("bayesian", tmp_path / "bayesian", 100, lambda values: score(values, space), space=space)
+    assert sorted(map(str, map(space.configs, tried(tuner)))) == sorted(
+        map(str, map(space.configs, space.parts[0].grid()))
     )
+    assert len(tried(tuner)) == 6
 
 
 @pytest.mark.parametrize("kind", TUNERS)

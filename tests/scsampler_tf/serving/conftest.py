@@ -26,10 +26,16 @@ def model_base(tmp_path_factory):
     return base
 
 
+GRACE_S = (
+    5  # for requests in hand; without it a connection that a test has left open holds up the end for ever
+)
+
+
 @contextlib.contextmanager
 def run_in_thread(app, **settings):
     """A client of the application, served by uvicorn in a thread."""
-    config = uvicorn.Config(app, port=0, log_level="warning", ws="none", **settings)
+    usual = {"log_level": "warning", "ws": "none", "timeout_graceful_shutdown": GRACE_S}
+    config = uvicorn.Config(app, port=0, **{**usual, **settings})
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run)
     thread.start()
@@ -42,7 +48,8 @@ def run_in_thread(app, **settings):
             yield client
     finally:
         uvicorn_server.should_exit = True
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 @pytest.fixture
