@@ -5,8 +5,9 @@ import json
 import shutil
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -15,6 +16,7 @@ from pipelines.errors import UserError
 from pipelines.extraction import fingerprint
 from pipelines.files import PART
 
+Content = TypeVar("Content")
 AS_IT_IS = CompressionTypes.UNCOMPRESSED  # no decompression by suffix
 
 
@@ -110,3 +112,20 @@ def write_json(path: str, value: Any) -> None:
         local = Path(folder) / "value.json"
         local.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         publish(local, path)
+
+
+def read_from(path: str, read: Callable[[Path], Content]) -> Content:
+    """What `read` makes of a file that lies elsewhere, given a copy of it here.
+
+    Raises `UserError` where there is no copy to be had, and what `read` raises with the file's own name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / PurePosixPath(path).name
+        try:
+            fetch(path, local)
+        except Exception as error:  # every kind of place fails in its own way
+            raise UserError(f"{path}: cannot be read ({error})") from None
+        try:
+            return read(local)
+        except UserError as error:
+            raise UserError(str(error).replace(str(local), path)) from None

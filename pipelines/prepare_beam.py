@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import sys
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipelines.errors import UserError, run_command
 from pipelines.extraction import SETTINGS_NAME, require_settings
@@ -80,21 +80,12 @@ def pipeline_options(words: list[str]):
 
 def _rows(manifest: str) -> tuple[list[Row], list[Refusal]]:
     """Rows whose paths are addresses where the manifest or they themselves say so."""
-    from pipelines.beam_files import fetch, is_remote, joined
+    from pipelines.beam_files import is_remote, joined, read_from
 
     if not is_remote(manifest):
         rows, refused = read_manifest(manifest)
         return [_at(row, row.name) if is_remote(row.name) else row for row in rows], refused
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / PurePosixPath(manifest).name
-        try:
-            fetch(manifest, local)
-        except Exception as error:  # every kind of place fails in its own way
-            raise UserError(f"{manifest}: cannot be read ({error})") from None
-        try:
-            rows, refused = read_manifest(local)
-        except UserError as error:
-            raise UserError(str(error).replace(str(local), manifest)) from None
+    rows, refused = read_from(manifest, read_manifest)
     base = manifest.rpartition("/")[0]
     return [_at(row, row.name if is_remote(row.name) else joined(base, row.name)) for row in rows], refused
 

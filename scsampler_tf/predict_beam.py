@@ -10,8 +10,7 @@ videos, model and answers may be remote; what stands behind -- are Beam's own op
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipelines.errors import UserError, run_command
 from pipelines.files import make_folder
@@ -47,7 +46,7 @@ def predict_beam(
 
 
 def _videos(manifest: str) -> list:
-    from pipelines.beam_files import fetch, is_remote, joined
+    from pipelines.beam_files import is_remote, joined, read_from
     from scsampler_tf.predict_beam_steps import Video
 
     def at(row: Listed, base: str | None) -> Video:
@@ -57,16 +56,7 @@ def _videos(manifest: str) -> list:
 
     if not is_remote(manifest):
         return [at(row, None) for row in read_list(manifest)[0]]
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / PurePosixPath(manifest).name
-        try:
-            fetch(manifest, local)
-        except Exception as error:  # every kind of place fails in its own way
-            raise UserError(f"{manifest}: cannot be read ({error})") from None
-        try:
-            rows, _ = read_list(local)
-        except UserError as error:
-            raise UserError(str(error).replace(str(local), manifest)) from None
+    rows, _ = read_from(manifest, read_list)
     return [at(row, manifest.rpartition("/")[0]) for row in rows]
 
 
