@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_ratios_are_against_the_base_of_the_same_round(monkeypatch):
 
         return work
 
-    monkeypatch.setattr(timing.time, "process_time", lambda: now)
+    monkeypatch.setattr(timing, "time", SimpleNamespace(process_time=lambda: now))
     base, twice = working(1.0), working(2.0)
     monkeypatch.setattr(timing, "_warm_up", lambda *_: 1.0)
     base_s, found = timing.ratios(base, {"twice": twice}, rounds=3)

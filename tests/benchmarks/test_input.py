@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -46,7 +47,7 @@ def test_the_loop_measures_what_comes_after_the_first_steps(monkeypatch):
         assert inputs == target
         now[0] += 3.0
 
-    monkeypatch.setattr(input_steps.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(input_steps, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     found = input_steps.loop(data(), step, seconds=10.0, batch=2, first=3)
     assert found == {"examples a second": 0.5, "ms a step": 4000.0, "waiting for input": 0.25}
 

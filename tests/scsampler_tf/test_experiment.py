@@ -1,6 +1,7 @@
 import argparse
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_what_is_measured_on(tiny_run):
 
 def test_stages_note_their_longest_time(tmp_path, monkeypatch, capsys):
     clock = iter([0, 5, 10, 10.5])
-    monkeypatch.setattr("scsampler_tf.experiment.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("scsampler_tf.experiment.time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert Stages(tmp_path / "stages.json").run("work", lambda: 3) == 3
     assert Stages(tmp_path / "stages.json").run("work", lambda: 4) == 4
     note = json.loads((tmp_path / "stages.json").read_text())["work"]

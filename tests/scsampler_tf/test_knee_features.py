@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_seconds_are_medians_over_rounds_of_all_videos_by_clip(monkeypatch):
         return clips
 
     monkeypatch.setattr(knee_extraction, "_pass", read)
-    monkeypatch.setattr(knee_extraction.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(knee_extraction, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     found = knee_extraction.measured(["a", "b"], [OWN, ONE], rounds=3)
     assert found["seconds_per_clip"] == {OWN.digest(): 1.0, ONE.digest(): 0.5}
     assert (found["clips"], found["videos"], found["rounds"]) == (5, ["a", "b"], 3)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -257,7 +258,7 @@ def test_visual_sampler_alone(run, trainings):
 
 def test_minutes_end_a_search_that_goes_on_later(run, trainings, monkeypatch, capsys):
     clock = iter([0.0])
-    monkeypatch.setattr("tuning.deadline.time.monotonic", lambda: next(clock, 100.0))
+    monkeypatch.setattr("tuning.deadline.time", SimpleNamespace(monotonic=lambda: next(clock, 100.0)))
     best = run_search(run, max_minutes=1.0, quiet=False)
     assert trainings == []
     assert "--max-minutes 1 are over; a larger number goes on" in capsys.readouterr().out

@@ -37,7 +37,7 @@ def run_in_thread(app, **settings):
     usual = {"log_level": "warning", "ws": "none", "timeout_graceful_shutdown": GRACE_S}
     config = uvicorn.Config(app, port=0, **{**usual, **settings})
     uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run)
+    thread = threading.Thread(target=uvicorn_server.run, daemon=True)  # one that hangs fails, and no more
     thread.start()
     while not uvicorn_server.started:
         assert thread.is_alive()
