@@ -1,8 +1,11 @@
-"""Connections on which no whole request arrives are closed; uvicorn by itself waits for headers for ever."""
+"""Connections on which no whole request arrives are closed; uvicorn by itself waits for headers for ever.
+
+The parser is h11 wherever httptools is installed, too: httptools sets no limit to the size of headers.
+"""
 
 import asyncio
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 30.0
 
@@ -11,7 +14,7 @@ def impatient(seconds: float = HEADERS_S) -> type[asyncio.Protocol]:
     """uvicorn's protocol, which closes a connection that waits for a request's headers between one and two
     times so long. Bodies and answers have limits of their own."""
 
-    class Impatient(AutoHTTPProtocol):
+    class Impatient(H11Protocol):
         def connection_made(self, transport) -> None:
             super().connection_made(transport)
             self._look_again()

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from scsampler_tf.serving.app import create_app
+from scsampler_tf.serving.connections import impatient
 from scsampler_tf.serving.loaded_model import LoadedModel
 from scsampler_tf.serving.model_base import ModelBase
 from scsampler_tf.serving.models_config import ModelConfig, read_models_config
@@ -34,7 +35,12 @@ GRACE_S = (
 @contextlib.contextmanager
 def run_in_thread(app, **settings):
     """A client of the application, served by uvicorn in a thread."""
-    usual = {"log_level": "warning", "ws": "none", "timeout_graceful_shutdown": GRACE_S}
+    usual = {
+        "http": impatient(),
+        "log_level": "warning",
+        "ws": "none",
+        "timeout_graceful_shutdown": GRACE_S,
+    }
     config = uvicorn.Config(app, port=0, **{**usual, **settings})
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)  # one that hangs fails, and no more
