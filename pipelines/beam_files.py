@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 import uuid
@@ -34,6 +35,21 @@ def require_reachable(path: str) -> None:
             f"{path}: this place cannot be reached ({error}); "
             'install the part of Beam for it, for instance pip install "apache-beam[gcp]"'
         ) from None
+
+
+def require_writable(prefix: str) -> None:
+    """Raises `UserError` where no files can be written whose names begin with `prefix`."""
+    try:
+        folder, name = FileSystems.split(prefix)
+        trial = FileSystems.join(folder, f"{PART}{uuid.uuid4().hex}")
+        with FileSystems.create(trial, compression_type=AS_IT_IS):
+            pass
+        FileSystems.delete([trial])
+    except Exception as error:  # every kind of place fails in its own way
+        told = " ".join(str(error).split())
+        raise UserError(f"{prefix}: nothing can be written there ({told}); see whether you may") from None
+    if not name:
+        raise UserError(f"{prefix}: this is a folder; add what the names of the files are to begin with")
 
 
 def joined(folder: str, name: str) -> str:
@@ -87,6 +103,19 @@ def remove_parts(folder: str) -> None:
     patterns = [joined(folder, f"{place}{PART}*") for place in ("", "shards/*/", "videos/*/")]
     for result in FileSystems.match(patterns):
         FileSystems.delete([found.path for found in result.metadata_list])
+
+
+def remove_older_shards(prefix: str, suffix: str, total: int) -> None:
+    """Removes files `prefix`-00000-of-0000N`suffix` of any number N but `total`.
+
+    Beam replaces only files of the same number, so that those of another run would be read with the new ones.
+    """
+    shard = re.compile(rf"{re.escape(prefix)}-\d{{5}}-of-(\d{{5}}){re.escape(suffix)}")
+    (result,) = FileSystems.match([f"{prefix}-*{suffix}"])
+    found = [(file.path, shard.fullmatch(file.path)) for file in result.metadata_list]
+    older = [path for path, match in found if match and int(match[1]) != total]
+    if older:
+        FileSystems.delete(older)
 
 
 def has_any(folder: str, pattern: str) -> bool:

@@ -21,11 +21,11 @@ class LostWorker(UserError):
     exit_code = 75  # "temporary failure" among the codes of sysexits.h
 
 
-def run_command(body: Callable[[], int | None]) -> int:
+def run_command(body: Callable[[], int | None], again: str = "the same command goes on from here") -> int:
     """Runs the body of a command and turns a user's mistake into one line on stderr.
 
     Returns the exit code: that of `body` (None counts as 0), 2 for a `UserError` that says no other, 130 for
-    Ctrl-C.
+    Ctrl-C, of which `again` says what giving the same command again does.
     """
     # TensorFlow's start-up chatter would bury the one sentence; whoever wants it sets the variable.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,5 +35,5 @@ def run_command(body: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"interrupted; {again}", file=sys.stderr)
         return 130

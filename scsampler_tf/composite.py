@@ -20,7 +20,7 @@ from scsampler_tf.diversity import salient_clips
 from scsampler_tf.fusion import fuse
 from scsampler_tf.models.sampler import clip_logits
 from scsampler_tf.saliency import clip_saliency, visual_saliency
-from scsampler_tf.selection import gather_clips, strided, top_each
+from scsampler_tf.selection import gather_clips, strided
 from scsampler_tf.selection_config import seer
 from scsampler_tf.strip_sizes import require_strips
 from scsampler_tf.weighting import weighted_probabilities
@@ -155,19 +155,12 @@ class Composite(tf.Module):
 
     def _as_many(self, fused, mask, features, K):
         """Indices with a K `[B]` of each video's own: `[B, M]`, M the largest of them, at most L."""
-        config = self._selection
         alone_or_each = (tf.size(K) == 1) | (tf.size(K) == tf.shape(mask)[0])
         tf.debugging.assert_equal(
             alone_or_each, True, "K: one number for all videos is needed, or one for each"
         )
         tf.debugging.assert_positive(K, "K: at least 1 clip of a video has to be chosen")
-        if not config.diversity and config.nms_gap < 2:
-            return top_each(fused, mask, K)
-        said = f"K: this model keeps clips from being alike and chooses no more than {config.K} of a video"
-        tf.debugging.assert_less_equal(K, config.K, said)
-        # One after the other is chosen, so that fewer clips are the first of more.
-        most = tf.where(tf.range(config.K) < K[:, None], salient_clips(fused, mask, config, features), -1)
-        return most[:, : tf.minimum(tf.reduce_max(K), tf.shape(mask)[1])]
+        return salient_clips(fused, mask, self._selection, features, K)
 
     def sample(self, md, rgb_r, log_mel, mask, K=None) -> dict:
         """Features -> chosen clips and the scores behind the choice; K: as in `select`."""

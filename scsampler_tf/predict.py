@@ -6,12 +6,13 @@
     python -m scsampler_tf.predict --manifest videos.csv --out results.jsonl --model saved_models/scsampler
 
 Every clip is scored from compressed features in one streaming pass; only the K chosen clips are decoded
-to pictures. For each video a timeline picture is written next to the answer; for the many videos of a
-manifest a line of JSON each, see `predict_batch`.
+to pictures, fewer where the model stops once it is confident. For each video a timeline picture is written
+next to the answer; for the many videos of a manifest a line of JSON each, see `predict_batch`.
 """
 
 import argparse
 import contextlib
+import functools
 import itertools
 import json
 import sys
@@ -32,6 +33,7 @@ from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import decode_clips
 from pipelines.wire import pack_log_mel, pack_md, pack_strip
 from scsampler_tf.predict_models import Call, Server, about_model, local_model, remote_model
+from scsampler_tf.predict_turns import classified
 
 CLIPS_AT_ONCE = 64  # bounds memory, and the size of a request to a server
 CLIP_QUALITY = 95
@@ -88,7 +90,7 @@ def predict(path: str | Path, call: Call, k: int | None = None) -> Prediction:
     """Label, probabilities and salient moments of one video file, in memory that its length does not change.
 
     k: how many clips are classified; None is what the model was exported with. Raises `VideoError` for a
-    file that cannot be used, `UserError` for a k that the model does not take.
+    file that cannot be used, `UserError` for a model that takes no k.
     """
     about = about_model(call)
     settings = settings_from_dict(about["features"])
@@ -96,20 +98,16 @@ def predict(path: str | Path, call: Call, k: int | None = None) -> Prediction:
     options = about.get("selection", {})
     wanted = [*SCORES, *(["features"] if options.get("diversity") else [])]
     scores, bounds = _score(Path(path), video, settings, call, wanted)
-    chosen, fused = _select(scores, call, options, k)
-    clips = _decode(Path(path), video, settings, about, sorted(chosen))
-    strips = [[pack_strip(clips[clip], CLIP_QUALITY) for clip in chosen]]
+    chosen, fused = _select(scores, call, k)
+    decode = functools.partial(_decode, Path(path), video, settings, about)
+    clips, each, whole = classified(
+        call, chosen, fused, options, decode, lambda pictures: pack_strip(pictures, CLIP_QUALITY)
+    )
     labels = about["labels"]
-    # Only a model that weights its clips asks for their saliency.
-    weights = {"saliency": fused[None, chosen]} if options.get("temperature") else {}
-    classified = call("classify", {"clips": strips, **weights})
-    each = np.asarray(classified["clip_probabilities"])[0]
     moments = [
         Moment(clip, *bounds[clip], float(fused[clip]), labels[row.argmax()], float(row.max()))
-        for clip, row in zip(chosen, each, strict=True)
-        if row.any()  # zeros: the answer was confident before
+        for clip, row in zip(chosen, each, strict=False)  # those left out: the answer was confident before
     ]
-    whole = np.asarray(classified["probabilities"])[0]
     return Prediction(
         path=str(path),
         label=labels[whole.argmax()],
@@ -141,18 +139,13 @@ def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: 
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bounds
 
 
-def _select(scores: dict, call: Call, options: dict, k: int | None) -> tuple[list[int], np.ndarray]:
+def _select(scores: dict, call: Call, k: int | None) -> tuple[list[int], np.ndarray]:
     """The chosen clips in the order to classify them, and the score `[L]` that has ranked all."""
     inputs = {name: values[None] for name, values in scores.items()}
     inputs["mask"] = np.ones(inputs["visual"].shape, bool)
     if k is None:
         selected = call("select", inputs)
     else:
-        if k > options.get("K", k) and (options.get("diversity") or options.get("nms_gap", 0) > 1):
-            raise UserError(
-                f"K {k}: this model keeps clips from being alike and chooses {options['K']} at most; "
-                "give fewer, or export it with a larger selection.K"
-            )
         count = np.array([min(k, len(scores["visual"]))], np.int32)
         selected = call("select_k", {**inputs, "K": count})
     chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]

@@ -39,8 +39,8 @@ def predict_beam(
     videos = _videos(manifest)
     if not files.is_remote(out):
         out = str(make_folder(Path(out).resolve().parent) / Path(out).name)
-    if not files.is_remote(model):
-        model = str(_checked(model))
+    files.require_writable(out)  # before hours of work
+    model = _checked(model)
     counts = _run(options, videos, out, model, k)
     return {name: counts.get(f"videos_{name}", 0) for name in ("answered", "failed")}
 
@@ -60,14 +60,22 @@ def _videos(manifest: str) -> list:
     return [at(row, manifest.rpartition("/")[0]) for row in rows]
 
 
-def _checked(model: str) -> Path:
-    """The model's absolute path; without a model no worker has to start."""
+def _checked(model: str) -> str:
+    """The model's address or absolute path; without a model no worker has to start."""
+    from pipelines.beam_files import has_any, is_remote
     from scsampler_tf.serving.model_base import versions_on_disk
 
-    folder = Path(model).resolve()
-    if not (folder / "saved_model.pb").is_file() and not versions_on_disk(folder):
+    if is_remote(model):
+        try:
+            found, place = has_any(model, "**saved_model.pb"), model
+        except Exception as error:  # every kind of place fails in its own way
+            raise UserError(f"{model}: cannot be read ({error})") from None
+    else:
+        folder = Path(model).resolve()
+        found, place = (folder / "saved_model.pb").is_file() or versions_on_disk(folder), str(folder)
+    if not found:
         raise UserError(f"{model}: no exported model here; make one with python -m scsampler_tf.export")
-    return folder
+    return place
 
 
 def _run(options, videos: list, out: str, model: str, k: int | None) -> dict[str, int]:
@@ -116,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.out}-*.jsonl: {counts['answered']} answered, {counts['failed']} failed")
         return 1 if counts["failed"] else 0
 
-    return run_command(body)
+    return run_command(body, again="the same command begins anew")
 
 
 if __name__ == "__main__":

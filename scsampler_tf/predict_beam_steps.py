@@ -11,12 +11,13 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from pipelines.beam_files import FileSystems, fetch, is_remote, joined
+from pipelines.beam_files import FileSystems, fetch, is_remote, joined, remove_older_shards
 from pipelines.workers import LoneWorker, WorkerCrash
 from scsampler_tf.predict_models import local_model
 from scsampler_tf.predict_workers import Desk, Job, answered, refused, shared
 
 COUNTERS = "scsampler_tf.predict_beam"
+SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,19 @@ class VideoModel(ModelHandler[Video, dict, Loaded]):
 
 
 def prediction_pipeline(root: beam.Pipeline, videos: list[Video], out: str, model: VideoModel) -> None:
-    """Everything from the list to files `out`-00000-of-0000N.jsonl, a line a video."""
+    """Everything from the list to files `out`-00000-of-0000N.jsonl, a line a video.
+
+    Each file appears whole, under a temporary name before; files of an earlier run are removed only then.
+    """
     (
         root
         | "videos" >> beam.Create(videos)
         | "to all workers" >> beam.Reshuffle()
         | "answers" >> RunInference(model)
         | "lines" >> beam.Map(_line)
-        | "files" >> beam.io.WriteToText(out, file_name_suffix=".jsonl")
+        | "files" >> beam.io.WriteToText(out, file_name_suffix=SUFFIX)
+        | "all files" >> beam.combiners.ToList()
+        | "older files" >> beam.Map(_remove_older, out)
     )
 
 
@@ -124,6 +130,11 @@ def _on_this_machine(video: Video) -> Iterator[tuple[Path, str]]:
             told = " ".join(str(error).split())
             failure = f"{video.path}: cannot be fetched ({told}); see whether it can be read"
         yield path, failure
+
+
+def _remove_older(files: list[str], out: str) -> None:
+    if files:  # a step that is tried again may name some files only, or none: their number N is what counts
+        remove_older_shards(out, SUFFIX, int(files[0].removesuffix(SUFFIX)[-5:]))
 
 
 def _line(record: dict) -> str:

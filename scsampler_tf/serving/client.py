@@ -3,7 +3,7 @@
     with ServingClient("http://127.0.0.1:8501", "scsampler") as client:
         answer = client.predict("select", {"visual": ..., "audio": ..., "has_audio": ..., "mask": ...})
 
-Needs httpx and numpy only, so that a caller does not have to load TensorFlow.
+Needs httpx, numpy, orjson and pybase64 only, so that a caller does not have to load TensorFlow.
 """
 
 import gzip
@@ -17,13 +17,8 @@ import numpy as np
 
 from pipelines.errors import UserError
 from scsampler_tf.serving.decimals import shortest_decimals
-from scsampler_tf.serving.rest_json import (
-    DEFAULT_SIGNATURE,
-    MAX_REQUEST_BYTES,
-    from_base64,
-    is_base64,
-    to_base64,
-)
+from scsampler_tf.serving.json_bytes import from_base64, is_base64, to_base64
+from scsampler_tf.serving.rest_json import DEFAULT_SIGNATURE, MAX_REQUEST_BYTES
 
 RETRIED_STATUS = (502, 503, 504)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -136,7 +131,7 @@ class ServingClient:
         answer = self._field(self._request("POST", self.url + ":predict", body), "outputs", object)
         values = answer if len(infos) > 1 else dict.fromkeys(infos, answer)
         if not isinstance(values, dict) or set(values) != set(infos):
-            self._outputs.clear()  # a new version with other outputs; the next call asks again
+            self._outputs = {}  # a new version with other outputs; the next call asks again
             raise UserError(f"{self.url}: answered with other outputs than its metadata states; call again")
         try:
             return {name: decode(values[name], info) for name, info in infos.items()}
@@ -144,14 +139,15 @@ class ServingClient:
             raise UserError(f"{self.url}: an answer that does not fit its metadata ({error})") from None
 
     def _output_infos(self, signature: str) -> dict[str, dict]:
-        """Outputs of a signature; asked for once, since TF-Serving leaves out the name of a lone output."""
-        if signature not in self._outputs:
-            signatures = self.metadata()
-            if signature not in signatures:
-                known = ", ".join(sorted(name for name in signatures if not name.startswith("__")))
-                raise UserError(f"{self.url}: has no signature '{signature}'; it has {known}")
-            self._outputs[signature] = signatures[signature]["outputs"]
-        return self._outputs[signature]
+        """Outputs of a signature; asked for all at once, since TF-Serving does not name a lone output."""
+        known = self._outputs
+        if signature not in known:
+            known = {name: each.get("outputs", {}) for name, each in self.metadata().items()}
+            if signature not in known:
+                names = ", ".join(sorted(name for name in known if not name.startswith("__")))
+                raise UserError(f"{self.url}: has no signature '{signature}'; it has {names}")
+            self._outputs = known
+        return known[signature]
 
     def _field(self, document: Any, name: str, kind: type) -> Any:
         value = document.get(name) if isinstance(document, dict) else None

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pybase64
 
 from scsampler_tf.serving.decimals import shortest_decimals
+from scsampler_tf.serving.json_bytes import from_base64, is_base64, to_base64
 
 MAX_REQUEST_BYTES = 64 * 2**20
 DEFAULT_SIGNATURE = "serving_default"
@@ -149,29 +149,6 @@ def write_tensor(values: np.ndarray, name: str) -> Any:
         leaves = [write(item) for item in values.astype(object).ravel()]
         return _nested(leaves, values.shape)
     raise RestError(400, f"output '{name}': values of type {values.dtype} have no JSON form")
-
-
-def to_base64(item: bytes) -> dict[str, str]:
-    """Bytes as JSON carries them: `{"b64": "..."}`."""
-    return {"b64": pybase64.b64encode_as_string(item)}
-
-
-def from_base64(text: str) -> bytes:
-    """Decodes base64; white space and missing padding are let pass, as TF-Serving does."""
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except ValueError:
-        text = "".join(text.split())
-        bare = text.rstrip("=")
-        missing = -len(bare) % 4
-        if len(text) - len(bare) not in (0, missing):
-            raise
-        return pybase64.b64decode(bare + "=" * missing, validate=True)
-
-
-def is_base64(value: Any) -> bool:
-    """True for an object with the one key `b64` and a string behind it."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def _named(value: Any, infos: dict[str, TensorInfo]) -> dict[str, Any]:

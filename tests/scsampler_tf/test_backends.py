@@ -34,10 +34,13 @@ def everything() -> dict[str, np.ndarray]:
         there = indices >= 0
         count = adaptive.stopped(selection.gather_clips(probs, indices), there, adaptive.Stopping(0.2, 2))
         chosen = selection.chosen_mask(indices, shape[1])
+        counts = generator.integers(1, 9, 3).astype("int32")
         results = {
             "suppressed": indices,
-            "each": selection.top_each(visual, mask, generator.integers(1, 9, 3).astype("int32")),
+            "suppressed_each": diversity.suppressed_top_k(visual, mask, counts, 3),
+            "each": selection.top_each(visual, mask, counts),
             "relevant": diversity.relevant_top_k(visual, features, mask, 8, 0.25),
+            "relevant_each": diversity.relevant_top_k(visual, features, mask, counts, 0.25),
             "stopped": count,
             "used": adaptive.used_clips(there, count),
             "weighted": weighting.weighted_probabilities(probs, chosen, visual, 0.5),

@@ -1,61 +1,20 @@
-"""Batches of videos with a model whose answers can be worked out by hand."""
+"""Batches of videos: their answers, what is kept of them, and what goes wrong on the way."""
 
 import contextlib
-import csv
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from pipelines.settings import FeatureSettings
 from pipelines.workers import WorkerCrash
 from scsampler_tf import predict_batch as batch_module
 from scsampler_tf import predict_workers as workers_module
 from scsampler_tf.predict import main, predict
-from scsampler_tf.predict_batch import predict_batch, read_list
 from scsampler_tf.predict_models import Server
 from scsampler_tf.serving.client import RequestRefused
 from tests import media
-
-SETTINGS = FeatureSettings(clip_frames=16, canvas=64, residual_size=64, iframe_size=64)
-ABOUT = {
-    "labels": ["left", "right"],
-    "features": dataclasses.asdict(SETTINGS),
-    "clip_size": 56,
-    "clip_resize": 64,
-    "selection": {"K": 2},
-}
-
-
-class Stub:
-    """The later a clip the more salient; every clip is "right" with 0.75. Counts calls by signature."""
-
-    def __init__(self):
-        self.calls, self.about = [], ABOUT
-
-    def __call__(self, signature, inputs):
-        self.calls.append(signature)
-        return getattr(self, signature)(**inputs)
-
-    def describe(self, query):
-        return {"about": np.array([json.dumps(self.about).encode()], object)}
-
-    def score(self, md, rgb_r, log_mel):
-        saliency = np.arange(len(md[0]), dtype=np.float32)[None] / 10
-        heard = np.array([[bool(mel) for mel in row] for row in log_mel])
-        return {"visual": saliency, "audio": saliency, "has_audio": heard}
-
-    def select(self, visual, audio, has_audio, mask):
-        return self.select_k(visual, audio, has_audio, mask, [2])
-
-    def select_k(self, visual, audio, has_audio, mask, K):
-        return {"indices": np.argsort(-visual, axis=1)[:, : K[0]], "saliency": visual}
-
-    def classify(self, clips):
-        each = np.full((1, len(clips[0]), 2), [0.25, 0.75], np.float32)
-        return {"clip_probabilities": each, "probabilities": each.mean(1)}
+from tests.scsampler_tf.batches import ABOUT, Stub, lines, run, write_csv
 
 
 @pytest.fixture
@@ -83,22 +42,6 @@ def manifest(shelf, tmp_path):
     rows = [("path", "label"), (shelf / "a.mp4", "right"), (shelf / "b.mp4", "left")]
     rows += [("words.mp4", "left"), ("none.mp4", "")]
     return write_csv(tmp_path / "videos.csv", rows)
-
-
-def write_csv(path, rows):
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows(rows)
-    return path
-
-
-def lines(path) -> list[dict]:
-    text = path.read_text()
-    assert text.endswith("\n")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def run(manifest, out, model="ready", **options):
-    return predict_batch(manifest, out, model, **{"workers": 0, "quiet": True, **options})
 
 
 def test_every_video_has_a_line_and_bad_ones_a_reason(stub, manifest, shelf, tmp_path, capsys):
@@ -274,53 +217,3 @@ def test_without_a_model_no_file_is_made(manifest, tmp_path):
     with pytest.raises(UserError, match="no exported model here"):
         run(manifest, tmp_path / "r.jsonl", tmp_path / "none", retry_errors=True)
     assert not (tmp_path / "r.jsonl").exists()
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ([["file"], ["a.mp4"]], "no column 'path'"),
-        ([["path", "label"], ["a.mp4", "x"], ["", "x"]], "line 3: path is missing"),
-        ([["path", "label"]], "no videos in it"),
-    ],
-)
-def test_lists_that_are_none(tmp_path, rows, said):
-    with pytest.raises(UserError, match=said):
-        read_list(write_csv(tmp_path / "v.csv", rows))
-
-
-def test_a_list_is_read_like_a_manifest(tmp_path):
-    (tmp_path / "v.csv").write_bytes(b"\xef\xbb\xbfpath, label,split\nx/a.mp4, left,train\n\n/b.mp4,,\n")
-    rows, repeated = read_list(tmp_path / "v.csv")
-    assert [(row.name, str(row.path), row.label) for row in rows] == [
-        ("x/a.mp4", str(tmp_path / "x" / "a.mp4"), "left"),
-        ("/b.mp4", "/b.mp4", None),
-    ]
-    assert repeated == 0
-    with pytest.raises(UserError, match="no such manifest"):
-        read_list(tmp_path / "none.csv")
-    (tmp_path / "v.csv").write_bytes(b"path\n\xff\xfe\n")
-    with pytest.raises(UserError, match="not a readable CSV"):
-        read_list(tmp_path / "v.csv")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "name videos, or a list of them"),
-        (["a.mp4", "--manifest", "v.csv"], "name videos, or a list of them"),
-        (["--manifest", "v.csv"], "--out is missing"),
-        (["--manifest", "v.csv", "--out", "r.jsonl", "--workers", "-1"], "--workers -1: give 0 or more"),
-        (["--manifest", "v.csv", "--out", "r.jsonl"], "v.csv: no such manifest"),
-        (["a.mp4", "--K", "0"], "--K 0: give 1 or more"),
-    ],
-)
-def test_mistakes_of_the_command_line(words, said, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    try:
-        code = main([*words, "--model", "none"])
-    except SystemExit as end:
-        code = end.code
-    assert code == 2
-    assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

@@ -245,6 +245,16 @@ def test_outputs_that_changed_are_asked_for_again(client, scripted):
         client.predict("many", {})
 
 
+def test_the_metadata_are_asked_for_once_for_all_signatures(client, scripted, monkeypatch):
+    asked = []
+    metadata = client.metadata
+    monkeypatch.setattr(client, "metadata", lambda: asked.append(1) or metadata())
+    for signature, outputs in (("", [1.0]), ("many", {"y": [[[1]]], "name": ["a"]}), ("", [2.0])):
+        scripted.answers = [(200, {"outputs": outputs})]
+        client.predict(signature, {"x": [1.0]})
+    assert len(asked) == 1
+
+
 def test_unknown_signature_names_the_known(client):
     with pytest.raises(UserError, match=r"no signature 'absent'; it has many, serving_default$"):
         client.predict("absent", {})

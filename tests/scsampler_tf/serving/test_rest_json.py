@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scsampler_tf.serving.decimals import shortest_decimals
+from scsampler_tf.serving.json_bytes import from_base64
 from scsampler_tf.serving.rest_json import (
     RestError,
     TensorInfo,
-    from_base64,
     parse_body,
     read_inputs,
     read_tensor,

@@ -1,5 +1,8 @@
 """The files of saved_models/, which TF-Serving, Docker and Kubernetes read."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from scsampler_tf.serving.monitoring_config import METRICS_PATH, read_monitoring
 
 FOLDER = Path(__file__).parents[3] / "saved_models"
 MODEL = "/v1/models/scsampler"
+REST_TIMEOUT_S = 30  # TF-Serving's --rest_api_timeout_in_ms when it is not given
 
 # TF-Serving's servables/tensorflow/session_bundle_config.proto
 BATCHING = """
@@ -78,9 +82,33 @@ def test_the_compose_file():
         assert named[flag].startswith("/models/")
     assert service["volumes"] == [".:/models:ro"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert f"{MODEL}/metadata" in service["healthcheck"]["test"][1]
+    threads = {named[f"tensorflow_{kind}_op_parallelism"] for kind in ("intra", "inter")}
+    assert threads == {service["cpus"]}
     assert service["user"] != "0"
     assert service["mem_limit"]
+
+
+def test_both_run_the_same_release():
+    (document,) = documents("docker-compose.yml")
+    image = part("Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", image)
+    assert document["services"]["serving"]["image"] == f"${{TF_SERVING_IMAGE:-{image}}}"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash, which TF-Serving's image has")
+def test_the_containers_health_check_tells_a_served_model_from_none(server):
+    (document,) = documents("docker-compose.yml")
+    kind, check = document["services"]["serving"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    assert f"{MODEL}/metadata" in check
+    check = check.replace("/127.0.0.1/8501", f"/127.0.0.1/{server.base_url.port}")
+
+    def code(line: str) -> int:
+        return subprocess.run(["sh", "-c", line], capture_output=True, timeout=30).returncode
+
+    assert code(check) == 0
+    assert code(check.replace(MODEL, "/v1/models/absent")) == 1
+    assert code(check.replace(f"/{server.base_url.port}", "/1")) == 1  # no server there
 
 
 def test_the_clusters_settings_are_those_of_the_folder():
@@ -117,7 +145,11 @@ def test_the_clusters_pods():
     assert spec["securityContext"]["runAsUser"] > 0
     assert not container["securityContext"]["allowPrivilegeEscalation"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    limits = container["resources"]["limits"]
+    assert set(limits) == {"cpu", "memory"}
+    assert {named[f"tensorflow_{kind}_op_parallelism"] for kind in ("intra", "inter")} == {limits["cpu"]}
+    sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert spec["terminationGracePeriodSeconds"] >= sleep + REST_TIMEOUT_S
 
 
 def test_the_clusters_service_finds_the_pods():
