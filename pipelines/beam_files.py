@@ -39,6 +39,8 @@ def require_reachable(path: str) -> None:
 
 def require_writable(prefix: str) -> None:
     """Raises `UserError` where no files can be written whose names begin with `prefix`."""
+    if set(prefix) & set("*?[]"):  # Beam would take it for a pattern, and other files for ours
+        raise UserError(f"{prefix}: an output's name must be without *, ?, [ and ]")
     try:
         folder, name = FileSystems.split(prefix)
         trial = FileSystems.join(folder, f"{PART}{uuid.uuid4().hex}")

@@ -17,6 +17,7 @@ from pipelines.errors import UserError, VideoError
 from pipelines.files import written_whole
 from pipelines.frame_times import NO_PTS
 from pipelines.index import FeatureIndex, VideoRecord, require_same
+from pipelines.log_mel import MelTrack, Transform, mel_plan
 from pipelines.manifest import Refusal, Row, hold_out_validation
 from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.wire import pack_log_mel, pack_md, pack_strip
@@ -127,17 +128,20 @@ def make_index(
     return FeatureIndex(out, settings, labels, videos, refused, validation)
 
 
-def clips_with_sound(path: Path, video: CompressedVideo, settings: FeatureSettings) -> Iterator[tuple]:
-    """(clip features, log-mel `[40, 200]` or None) of every clip, in one pass over picture and sound each."""
-    from pipelines.log_mel import MelTrack, mel_plan
+def clips_with_sound(
+    path: Path, video: CompressedVideo, settings: FeatureSettings, transform: Transform | None = None
+) -> Iterator[tuple]:
+    """(clip features, log-mel `[40, 200]` or None) of every clip, in one pass over picture and sound each.
 
+    transform: what makes the log-mel; None is TensorFlow's, as for training features.
+    """
     clips = video.clips()
     group = list(itertools.islice(clips, CLIPS_AT_ONCE))
     reader = track = None
     if group and video.stream.has_audio:
         plan = mel_plan(settings.span / video.timing.fps)
         reader = _open_sound(path, plan.rate, video)
-        track = MelTrack(reader, plan)
+        track = MelTrack(reader, plan, transform)
     try:
         while group:
             times = [(clip.start_s, clip.end_s) for clip in group]

@@ -1,21 +1,14 @@
 """Log-mel windows for the audio sampler: exactly 40 bands and 200 time steps a clip, at any frame rate."""
 
-import functools
 import math
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from pipelines.audio import SoundReader
 from pipelines.clips import audio_window
 from pipelines.settings import MEL_BINS, MEL_FRAMES
-
-with warnings.catch_warnings():
-    # Its shared objects load under one TensorFlow release only; the audio functions used here are pure.
-    warnings.simplefilter("ignore")
-    import tensorflow_io as tfio
 
 NOMINAL_RATE_HZ = 16_000
 RATE_TOLERANCE = 0.02
@@ -49,6 +42,16 @@ class MelPlan:
         return (self.window - self.hop + 1) // 2
 
     @property
+    def fft_length(self) -> int:
+        """Samples that are transformed: the analysis window, filled up with zeros to a power of two."""
+        return 1 << (self.window - 1).bit_length()
+
+    @property
+    def highest_hz(self) -> float:
+        """Upper edge of the highest mel band."""
+        return min(HIGHEST_HZ, self.rate / 2)
+
+    @property
     def block(self) -> int:
         """Samples that the analysis windows of `BLOCK_HOPS` hops cover."""
         return (BLOCK_HOPS - 1) * self.hop + self.window
@@ -80,24 +83,8 @@ def mel_plan(clip_s: float) -> MelPlan:
     return MelPlan(rate=round(hop * CLIP_HOPS / clip_s), hop=hop)
 
 
-def log_mel(samples: tf.Tensor, plan: MelPlan) -> tf.Tensor:
-    """Samples `[..., n]` in [-1, 1] -> natural log of mel magnitude + 0.01, `[..., t, 40]`.
-
-    There are as many hops t as have their whole analysis window within the samples.
-    """
-    nfft = 1 << (plan.window - 1).bit_length()
-    spectrum = tfio.audio.spectrogram(samples, nfft=nfft, window=plan.window, stride=plan.hop)
-    hops = (samples.shape[-1] - plan.window) // plan.hop + 1
-    spectrum = spectrum[..., :hops, :]  # what follows are windows that reach beyond the samples
-    highest = min(HIGHEST_HZ, plan.rate / 2)
-    mel = tfio.audio.melscale(spectrum, rate=plan.rate, mels=MEL_BINS, fmin=LOWEST_HZ, fmax=highest)
-    return tf.math.log(mel + LOG_OFFSET)
-
-
-@functools.lru_cache(maxsize=8)  # of videos with rates of their own there may be many
-def _compiled(plan: MelPlan):
-    signature = [tf.TensorSpec([None, plan.block], tf.float32)]
-    return tf.function(lambda samples: log_mel(samples, plan), input_signature=signature)
+Transform = Callable[[np.ndarray, MelPlan], np.ndarray]
+"""Blocks of samples `[n, plan.block]` float32 -> their log-mel `[n, 100, 40]` float32."""
 
 
 class MelTrack:
@@ -108,9 +95,13 @@ class MelTrack:
     order of their starts: blocks before them are forgotten.
     """
 
-    def __init__(self, reader: SoundReader, plan: MelPlan) -> None:
+    def __init__(self, reader: SoundReader, plan: MelPlan, transform: Transform | None = None) -> None:
+        """`transform` of None is that of `mel_tensorflow`, which training features are made with."""
+        if transform is None:
+            from pipelines.mel_tensorflow import transform  # several seconds, where it is needed only
         self._reader = reader
         self._plan = plan
+        self._transform = transform
         self._mels: dict[int, np.ndarray] = {}  # block number -> [100, 40]
         self._covered: dict[int, np.ndarray] = {}  # block number -> samples with sound in each hop [100]
 
@@ -140,7 +131,7 @@ class MelTrack:
             if covered.any():
                 sounding[block] = samples
         if sounding:
-            mels = _compiled(plan)(np.stack(list(sounding.values()))).numpy()
+            mels = self._transform(np.stack(list(sounding.values())), plan)
             self._mels.update(zip(sounding, mels, strict=True))
 
     def _clip(self, first: int) -> np.ndarray | None:

@@ -8,11 +8,12 @@ free of operations that a stock server lacks, and its answers found equal to the
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def export(
             (fresh / ABOUT_PATH).write_text(json.dumps(about, indent=2), encoding="utf-8")
             scan_graph(fresh)
             write_warmup(fresh, config.features, *classifier.network.input_shape[1:3])
-            compare(fresh, workdir, config, networks, classifier.network)
+            with _whole_float32():
+                compare(fresh, workdir, config, networks, classifier.network)
             version = folder / str(next_version(folder))
             fresh.rename(version)
     return version
@@ -170,6 +172,19 @@ def scan_graph(folder: Path) -> None:
         compiled = [function.signature.name for function in library if function.attr["_XlaMustCompile"].b]
         if bad or compiled:
             raise ExportError(f"nothing exported: the graph holds what TF-Serving lacks: {bad + compiled}")
+
+
+@contextlib.contextmanager
+def _whole_float32() -> Iterator[None]:
+    """GPUs otherwise round what they multiply to ten bits, and another batch size rounds otherwise."""
+    import tensorflow as tf
+
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def compare(folder: Path, workdir: Workdir, config: ExperimentConfig, networks: dict, classifier) -> None:

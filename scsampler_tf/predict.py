@@ -28,16 +28,17 @@ from pipelines.decoding import center_crop
 from pipelines.errors import UserError, run_command
 from pipelines.extraction import clips_with_sound
 from pipelines.files import make_folder
+from pipelines.mel_numpy import transform
 from pipelines.policy import unseen
 from pipelines.settings import FeatureSettings, settings_from_dict
 from pipelines.video import decode_clips
-from pipelines.wire import pack_log_mel, pack_md, pack_strip
+from pipelines.wire import pack_strip
 from scsampler_tf.predict_models import Call, Server, about_model, local_model, remote_model
+from scsampler_tf.predict_scores import SCORES, scored_and_chosen
 from scsampler_tf.predict_turns import classified
 
 CLIPS_AT_ONCE = 64  # bounds memory, and the size of a request to a server
 CLIP_QUALITY = 95
-SCORES = ("visual", "audio", "has_audio")
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,21 @@ class Prediction:
         }
 
 
-def predict(path: str | Path, call: Call, k: int | None = None) -> Prediction:
+def predict(path: str | Path, call: Call, k: int | None = None, few: bool = False) -> Prediction:
     """Label, probabilities and salient moments of one video file, in memory that its length does not change.
 
-    k: how many clips are classified; None is what the model was exported with. Raises `VideoError` for a
-    file that cannot be used, `UserError` for a model that takes no k.
+    k: how many clips are classified; None is what the model was exported with. few: a video of less than 64
+    clips is asked about in two requests, `sample` and `classify`, as suits a server. Raises `VideoError` for
+    a file that cannot be used, `UserError` for a model that takes no k.
     """
     about = about_model(call)
     settings = settings_from_dict(about["features"])
     video = CompressedVideo(path, settings)
     options = about.get("selection", {})
     wanted = [*SCORES, *(["features"] if options.get("diversity") else [])]
-    scores, bounds = _score(Path(path), video, settings, call, wanted)
-    chosen, fused = _select(scores, call, k)
+    groups = _groups(clips_with_sound(Path(path), video, settings, transform), CLIPS_AT_ONCE)
+    at_once = CLIPS_AT_ONCE if few else 0
+    scores, chosen, fused, bounds = scored_and_chosen(groups, settings, call, wanted, k, at_once)
     decode = functools.partial(_decode, Path(path), video, settings, about)
     clips, each, whole = classified(
         call, chosen, fused, options, decode, lambda pictures: pack_strip(pictures, CLIP_QUALITY)
@@ -122,34 +125,6 @@ def predict(path: str | Path, call: Call, k: int | None = None) -> Prediction:
         damage=video.damage,
         remarks=unseen(video.policy, about.get("motion", ())),
     )
-
-
-def _score(path: Path, video: CompressedVideo, settings: FeatureSettings, call: Call, names: list[str]):
-    """Outputs `[L, ...]` of all clips and their (start, end) in seconds, a group of clips at a time."""
-    parts, bounds = [], []
-    for group in _groups(clips_with_sound(path, video, settings), CLIPS_AT_ONCE):
-        features = {
-            "md": [[pack_md(clip.md) for clip, _ in group]],
-            "rgb_r": [[pack_strip(clip.rgb_r, settings.jpeg_quality) for clip, _ in group]],
-            "log_mel": [[pack_log_mel(mel) for _, mel in group]],
-        }
-        outputs = call("score", features)
-        parts.append({name: np.asarray(outputs[name])[0] for name in names})
-        bounds += [(clip.start_s, clip.end_s) for clip, _ in group]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bounds
-
-
-def _select(scores: dict, call: Call, k: int | None) -> tuple[list[int], np.ndarray]:
-    """The chosen clips in the order to classify them, and the score `[L]` that has ranked all."""
-    inputs = {name: values[None] for name, values in scores.items()}
-    inputs["mask"] = np.ones(inputs["visual"].shape, bool)
-    if k is None:
-        selected = call("select", inputs)
-    else:
-        count = np.array([min(k, len(scores["visual"]))], np.int32)
-        selected = call("select_k", {**inputs, "K": count})
-    chosen = [int(clip) for clip in np.asarray(selected["indices"])[0] if clip >= 0]
-    return chosen, np.asarray(selected["saliency"])[0]
 
 
 def _groups(items: Iterator, count: int) -> Iterator[list]:
@@ -273,7 +248,7 @@ def _predict_one(path: str, call: Call, picture: Path, args: argparse.Namespace)
     from scsampler_tf.report import write_timeline
 
     try:
-        prediction = predict(path, call, args.K)
+        prediction = predict(path, call, args.K, few=bool(args.server))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return False

@@ -26,6 +26,8 @@ def local_model(folder: str | Path) -> Call:
     """Runs an exported model in this process; `folder` is a version or the folder of all versions."""
     import tensorflow as tf
 
+    from scsampler_tf.serving.loaded_model import one_sentence
+
     folder = Path(folder)
     versions = [path for path in folder.glob("*/") if path.name.isdigit()] if folder.is_dir() else []
     if not (folder / "saved_model.pb").is_file():
@@ -48,7 +50,14 @@ def local_model(folder: str | Path) -> Call:
                 f"{folder}: no signature '{signature}'; export the model again with scsampler_tf.export"
             )
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        return {name: value.numpy() for name, value in model.signatures[signature](**tensors).items()}
+        try:
+            outputs = model.signatures[signature](**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            if "K" not in inputs:
+                raise
+            # Models of old do not take every K.
+            raise UserError(f"{folder}: {one_sentence(error.message)}; or export the model again") from None
+        return {name: value.numpy() for name, value in outputs.items()}
 
     return call
 

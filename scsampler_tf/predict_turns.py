@@ -53,5 +53,7 @@ def _lead(rows: list[np.ndarray]) -> np.float32:
 
 def _mean(each: np.ndarray, saliency: np.ndarray, temperature: float | None) -> np.ndarray:
     """The clips' mean `[C]`, weighted by softmax(saliency / temperature) where there is one."""
-    lag = saliency.astype(float) - saliency.max()
+    lowest, highest = np.finfo(np.float32).min, np.finfo(np.float32).max
+    saliency = np.clip(np.where(np.isnan(saliency), lowest, saliency), lowest, highest).astype(float)
+    lag = saliency - saliency.max()
     return np.average(each, axis=0, weights=np.exp(lag / temperature) if temperature else None)

@@ -54,7 +54,7 @@ def answered(job: Job) -> dict:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the GPU is the model's
     try:
         with _opened(job.model) as call:
-            found = predict(job.path, call, job.k).to_dict()
+            found = predict(job.path, call, job.k, few=isinstance(job.model, Server)).to_dict()
         json.dumps(found, allow_nan=False)
     except (VideoError, RequestRefused) as error:
         return refused(job, str(error))

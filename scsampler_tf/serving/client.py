@@ -145,7 +145,10 @@ class ServingClient:
             known = {name: each.get("outputs", {}) for name, each in self.metadata().items()}
             if signature not in known:
                 names = ", ".join(sorted(name for name in known if not name.startswith("__")))
-                raise UserError(f"{self.url}: has no signature '{signature}'; it has {names}")
+                raise UserError(
+                    f"{self.url}: has no signature '{signature}'; it has {names}; "
+                    "if it should be there, export the model again"
+                )
             self._outputs = known
         return known[signature]
 

@@ -124,7 +124,9 @@ def _is_usual(values: np.ndarray) -> bool:
     """Whether orjson writes it as TF-Serving does: no NaN, no infinity, nothing at the edge of float32."""
     values = np.asarray(values)
     if values.dtype.kind != "f" or values.dtype.itemsize > 8:
-        return values.dtype.kind in "biuOSU"
+        return values.dtype.kind in "biuOSU" and values.dtype.isnative
+    if not values.dtype.isnative:
+        return False
     return values.size == 0 or bool(np.abs(values).max() < np.finfo(np.float32).max)
 
 
@@ -276,7 +278,10 @@ def _check_batch(outputs: dict[str, np.ndarray]) -> None:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "a value nested too deeply"
     return text if len(text) <= 60 else text[:60] + "..."
 
 

@@ -11,7 +11,7 @@ from scsampler_tf.serving.rest_json import RestError, read_inputs, write_tensor
 from scsampler_tf.serving.upload_worker import work
 
 MAX_MESSAGE_BYTES = 256 * 2**20  # of a child that a damaged file has taken over
-KEPT = 1  # idle children; loading what sound needs takes a new one seconds
+KEPT = 1  # idle children; a new one takes a second or so to start
 
 
 class Child:

@@ -39,7 +39,7 @@ def work(connection: Connection) -> None:
 
 def _answer_or_refusal(path: str, connection: Connection) -> list:
     try:
-        open_video(path).close()  # what is no video is told before the libraries for sound are loaded
+        open_video(path).close()  # what is no video is told before the model is asked
         return ["answer", answer(predict(path, _calls(connection)))]
     except UserError as error:
         return ["refused", str(error)]

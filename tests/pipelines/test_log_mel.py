@@ -6,7 +6,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.log_mel import LOG_OFFSET, MelPlan, MelTrack, log_mel, mel_plan
+from pipelines import mel_numpy
+from pipelines.log_mel import LOG_OFFSET, MelPlan, MelTrack, mel_plan
+from pipelines.mel_tensorflow import log_mel
 from tests import media
 
 FLOOR = math.log(LOG_OFFSET)
@@ -130,6 +132,29 @@ def test_one_window_worked_out_by_numpy():
     for hop in (0, 57, 99):
         window = samples[hop * plan.hop :][: plan.window].astype(float)
         np.testing.assert_allclose(mel[hop], mel_of_one_window(window, plan.rate), atol=2e-4)
+
+
+@pytest.mark.parametrize("fps", [*RATES, 7.5, 0.5])
+def test_numpy_makes_the_same_as_tensorflow(fps):
+    plan = mel_plan(16 / fps)
+    samples = noise(3 * plan.block).reshape(3, plan.block) * np.float32([[1], [0.01], [0]])
+    made = mel_numpy.transform(samples, plan)
+    assert (made.shape, made.dtype) == ((3, 100, 40), np.float32)
+    np.testing.assert_allclose(made, log_mel(samples, plan).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_numpy_and_tensorflow_differ_by_less_than_a_step_of_float16_for_a_tone(fps):
+    plan = mel_plan(16 / fps)
+    samples = media.tone(2 * plan.block / plan.rate, 1000, plan.rate)[None, : plan.block].astype(np.float32)
+    made, expected = mel_numpy.transform(samples, plan), log_mel(samples, plan).numpy()
+    step = np.abs(np.spacing(expected.astype(np.float16))).astype(np.float32)
+    assert (np.abs(made - expected) <= np.maximum(step, 2e-3)).all()
+
+
+@pytest.mark.parametrize("window", [399, 400])
+def test_numpys_window_of_odd_and_even_length(window):
+    np.testing.assert_allclose(mel_numpy._hann(window), tf.signal.hann_window(window).numpy(), atol=1e-6)
 
 
 def test_a_tone_lights_its_band():

@@ -245,3 +245,11 @@ def test_without_whole_joint_training_nothing_is_exported(tiny_run, joint_run, t
     assert main(["--workdir", str(joint_run), "--joint", "--config", str(best), *base]) == 2
     assert "--joint, --config: settings were searched for" in capsys.readouterr().err
     assert not (tmp_path / "base").exists()
+
+
+def test_answers_are_compared_in_whole_float32(run, tmp_path, ready_model, monkeypatch):
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+    monkeypatch.setattr(export_module, "compare", lambda *args: seen.append(enabled()))
+    export(*run, "scsampler", tmp_path)
+    assert (seen, enabled()) == ([False], True)

@@ -170,6 +170,13 @@ def test_a_place_that_takes_no_files_is_told_in_a_sentence(memo, given, monkeypa
         predict_beam(*given, OUT)
 
 
+@pytest.mark.parametrize("out", ["memo://bucket/a*", "memo://bucket/an[s]", "memo://bucket/1?/answers"])
+def test_a_name_that_would_be_a_pattern_is_refused(memo, given, out):
+    with pytest.raises(UserError, match="must be without"):
+        predict_beam(*given, out)
+    assert memo.files == {}
+
+
 def test_a_model_that_is_not_there_is_told_before_any_work(memo, given, monkeypatch):
     memo.files["memo://bucket/model/notes.txt"] = b""
     with pytest.raises(UserError, match="memo://bucket/model: no exported model here"):

@@ -80,6 +80,14 @@ def test_a_single_class_leads_by_all_it_has():
     assert len(model.answer(CHOSEN, np.ones(8), stop_margin=1.0)[1]) == 1
 
 
+@pytest.mark.parametrize("odd", [[np.nan, 1, 0.5], [np.inf, 1, 0.5], [-np.inf] * 3])
+def test_saliency_that_is_no_number_weighs_as_in_evaluation(odd):
+    model = Model([[1, 0], [0.5, 0.5], [0, 1]])
+    _, each, video = model.answer([0, 1, 2], odd, stop_margin=2.0, temperature=0.5)
+    expected = weighted_probabilities(each[None], np.ones((1, 3), bool), np.float32([odd]), 0.5)
+    np.testing.assert_allclose(video, expected[0], atol=1e-6)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**31),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from pipelines.errors import UserError
 from scsampler_tf.serving import client as client_module
 from scsampler_tf.serving.client import RequestRefused, ServingClient, decode, encode, model_url
+from tests import media
 
 
 def output(dtype: str, rank: int) -> dict:
@@ -87,6 +89,24 @@ def test_no_tensorflow():
         "sys.exit(any(n in sys.modules for n in ('tensorflow', 'keras', 'starlette')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_tensorflow_for_a_video_with_sound(tmp_path):
+    path = media.write_video(tmp_path / "a.mp4", media.pan(48, 96, 80), sound=media.tone(48 / media.FPS))
+    code = f"""
+import sys
+import numpy as np
+from scsampler_tf.predict import predict
+from tests.scsampler_tf.serving.stub_composite import StubComposite
+
+def call(signature, inputs):
+    return StubComposite().run(signature, {{name: np.asarray(value) for name, value in inputs.items()}})
+
+assert predict({str(path)!r}, call).audio is not None
+sys.exit(any(n in sys.modules for n in ("tensorflow", "keras", "starlette")))
+"""
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
 
 
 def test_status_and_metadata(client):
@@ -256,7 +276,7 @@ def test_the_metadata_are_asked_for_once_for_all_signatures(client, scripted, mo
 
 
 def test_unknown_signature_names_the_known(client):
-    with pytest.raises(UserError, match=r"no signature 'absent'; it has many, serving_default$"):
+    with pytest.raises(UserError, match=r"no signature 'absent'; it has many, serving_default; if it"):
         client.predict("absent", {})
 
 

@@ -232,6 +232,22 @@ def test_any_json_is_an_array_or_a_refusal(value):
             assert read_tensor(value, TensorInfo(dtype, None), "x").dtype != np.dtype("V")
 
 
+@pytest.mark.parametrize("depth", [500, 990, 1000, 1010, 1023, 1024, 1100, 100_000])
+def test_deep_nesting_is_refused_in_a_sentence(depth):
+    assert refusal(parse_body, b"[" * depth + b"]" * depth).status == 400
+    leaf = b'{"inputs": {"x": ' + b'{"a": ' * depth + b"1" + b"}" * depth + b"}}"
+    infos = {"x": TensorInfo("float32", ())}
+    assert refusal(lambda: read_inputs(parse_body(leaf), infos)).status == 400
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i4"])
+@pytest.mark.parametrize("row", [True, False])
+def test_numbers_that_are_stored_unusually(dtype, row):
+    outputs = {"x": np.arange(3).astype(dtype), "y": np.zeros(3, np.float32)}
+    (answer,) = json.loads(write_outputs(outputs, row)).values()
+    assert ([item["x"] for item in answer] if row else answer["x"]) == [0, 1, 2]
+
+
 def test_the_largest_float32_stays_within_float64s_view_of_it():
     # Its shortest decimal, 3.4028235e+38, lies beyond it, and TF-Serving refuses that.
     largest = float(np.finfo(np.float32).max)
@@ -242,6 +258,11 @@ def test_the_largest_float32_stays_within_float64s_view_of_it():
 @settings(deadline=None)
 @given(st.text("AB+/=_ \n\u00e9", max_size=12))
 def test_base64_is_read_as_python_reads_it(text):
+    bare = text.rstrip("=")
+    if len(bare) % 4 == 0 and bare != text:  # Python's patience with this differs between its versions
+        with pytest.raises(ValueError, match=r"."):
+            from_base64(text)
+        return
     try:
         expected = base64.b64decode(text, validate=True)
     except ValueError:

@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
+from scsampler_tf.serving.app import create_app
 from scsampler_tf.serving.client import ServingClient
 from scsampler_tf.serving.server import main
+from tests import media
+from tests.scsampler_tf.serving.conftest import run_in_thread
+from tests.scsampler_tf.serving.stub_composite import StubComposite, stub_base
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 MODEL = "/v1/models/scsampler"
@@ -41,6 +45,32 @@ def test_the_guides_python_call_works_as_printed(server, capsys):
     exec(example.replace("http://127.0.0.1:8501", str(server.base_url)), {})
     # Scores with sound added where there is some: 0.3, 1.7, 0.3, 0.8.
     assert capsys.readouterr().out.startswith("[[1 3]] [[0.3")
+
+
+def test_the_guides_call_for_a_video_works_as_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(media.write_video(tmp_path / "holiday.mp4", media.pan(48, 96, 80)).parent)
+    (example,) = [block for block in fenced("py") if "holiday.mp4" in block]
+    base = stub_base(tmp_path / "base", scsampler=StubComposite())
+    with run_in_thread(create_app(base)) as client:
+        exec(example.replace("http://127.0.0.1:8501", str(client.base_url)), {})
+    # Three clips of 0.64 seconds at 25 a second, of which the last two are chosen.
+    first, *moments = capsys.readouterr().out.splitlines()
+    assert first == "right {'left': 0.25, 'right': 0.75}"
+    starts, ends, labels, saliency = zip(*(line.split() for line in moments), strict=True)
+    assert labels == ("right", "right")
+    found = np.array([starts, ends, saliency], float)
+    np.testing.assert_allclose(found, [[1.28, 0.64], [1.92, 1.28], [0.2, 0.1]], rtol=1e-6)
+
+
+def test_the_guides_description_and_bytes_are_what_the_model_takes(tmp_path):
+    """The calls of the guide that need a shell: their JSON, sent as it stands, with a picture in it."""
+    shell = "".join(fenced("sh"))
+    bodies = [text.replace("%s", "") for text in re.findall(r"'(\{.*\})'", shell)]
+    base = stub_base(tmp_path, scsampler=StubComposite())
+    with run_in_thread(create_app(base)) as client:
+        answers = [client.post(f"{MODEL}:predict", content=body).json()["outputs"] for body in bodies]
+    assert '"labels"' in answers[0][0]
+    assert answers[1]["probabilities"] == [[0.25, 0.75]]
 
 
 def test_the_client_with_bytes_and_with_a_refusal(server):
