@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -36,7 +38,9 @@ class Loaded:
         self._held = contextlib.ExitStack()  # until the worker ends
         folder = model
         if is_remote(model):
-            folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="model-"))
+            folder = tempfile.mkdtemp(prefix="model-")
+            # Not every runner closes what it has loaded; then it goes with this object.
+            self._held.callback(weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True))
             fetch_folder(model, Path(folder))
         self.desk: Desk = self._held.enter_context(shared(local_model(folder)))
         self.reader = LoneWorker()
