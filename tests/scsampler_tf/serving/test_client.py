@@ -3,10 +3,7 @@
 import gzip
 import http.server
 import json
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from pipelines.errors import UserError
 from scsampler_tf.serving import client as client_module
 from scsampler_tf.serving.client import RequestRefused, ServingClient, decode, encode, model_url
-from tests import media
 
 
 def output(dtype: str, rank: int) -> dict:
@@ -81,32 +77,6 @@ def scripted():
 def client(scripted):
     with ServingClient(f"http://127.0.0.1:{scripted.server_port}", "m", backoff_s=0.001, gzip=True) as client:
         yield client
-
-
-def test_no_tensorflow():
-    code = (
-        "import sys, scsampler_tf.serving.client; "
-        "sys.exit(any(n in sys.modules for n in ('tensorflow', 'keras', 'starlette')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_no_tensorflow_for_a_video_with_sound(tmp_path):
-    path = media.write_video(tmp_path / "a.mp4", media.pan(48, 96, 80), sound=media.tone(48 / media.FPS))
-    code = f"""
-import sys
-import numpy as np
-from scsampler_tf.predict import predict
-from tests.scsampler_tf.serving.stub_composite import StubComposite
-
-def call(signature, inputs):
-    return StubComposite().run(signature, {{name: np.asarray(value) for name, value in inputs.items()}})
-
-assert predict({str(path)!r}, call).audio is not None
-sys.exit(any(n in sys.modules for n in ("tensorflow", "keras", "starlette")))
-"""
-    root = Path(__file__).parents[3]
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
 
 
 def test_status_and_metadata(client):
