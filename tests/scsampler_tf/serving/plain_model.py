@@ -4,7 +4,7 @@
 
 writes the model base for which a real TF-Serving is started, to run the conformance suite against it:
 
-    docker run --rm -p 127.0.0.1:8501:8501 -v DIR:/models tensorflow/serving \\
+    docker run --rm -p 127.0.0.1:8501:8501 -v DIR:/models tensorflow/serving:2.21.0 \\
         --model_config_file=/models/models.config --monitoring_config_file=/models/monitoring.config \\
         --allow_version_labels_for_unavailable_models --file_system_poll_wait_seconds=1
     export TF_SERVING_URL=http://127.0.0.1:8501 TF_SERVING_BASE=DIR
